@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::config::heroku_connect::written::{Choices, WrittenExport, write};
 use crate::config::heroku_connect::{Note, export as to_heroku, read};
 use crate::config::{Config, edit};
+use crate::domain::changes::write_job::from_how_many;
 use crate::domain::mappings::mapping::Access;
 use crate::domain::reports::forecast::{
     self, BATCH, CHANGES, Circumstances, Demand, Forecast, WriteForecast,
@@ -128,6 +129,7 @@ fn foretell(config: &Config, options: &CallOptions) -> Forecast {
             calls_a_page: 1,
             reads_all: false,
             batch_size: (mapping.rules.batch_size as i64).min(BATCH),
+            bulk_from: from_how_many(&mapping.object, &mapping.rules).map(|from| from as i64),
             writes: WriteForecast::Assumed {
                 changes: match mapping.access {
                     Access::ReadWrite => shares.next().unwrap_or(0),

@@ -215,9 +215,14 @@ pub(super) fn status(shared: &Shared) -> ConnectionStatus {
     let usage = shared.client.usage();
     let mut status = shared.link.status(usage, shared.client.instance_url());
     if status.state == ConnectionState::Ok {
-        status.detail = shared.config.salesforce.api_budget.slowed(usage);
+        status.detail = slowed(shared).or_else(|| shared.bulk_limits.short());
     }
     status
+}
+
+/// Why polls are rarer, where they are.
+pub(super) fn slowed(shared: &Shared) -> Option<String> {
+    shared.config.salesforce.api_budget.slowed(shared.client.usage())
 }
 
 /// A request that began then was answered. It works: the connection's errors are over, also one that was listed after another

@@ -148,9 +148,10 @@ pub(super) async fn signs_of_life(shared: Arc<Shared>) {
     loop {
         shared.pulse.beat();
         let status = connection::status(&shared);
-        if slowed != status.detail.is_some() && status.state == ConnectionState::Ok {
-            slowed = status.detail.is_some();
-            let now = status.detail.clone().unwrap_or_else(|| "polls come as the rules say again".to_owned());
+        let slow = connection::slowed(&shared);
+        if slowed != slow.is_some() && status.state == ConnectionState::Ok {
+            slowed = slow.is_some();
+            let now = slow.unwrap_or_else(|| "polls come as the rules say again".to_owned());
             shared.log.of("link").info(now, json!({"used": status.api_used, "limit": status.api_limit}));
         }
         let status = shared.trouble.shown(status);

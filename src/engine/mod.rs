@@ -25,6 +25,7 @@
 
 mod alerts;
 mod answers;
+mod bulk_limits;
 mod causes;
 pub mod connection;
 mod consistency;
@@ -94,6 +95,8 @@ struct Shared {
     flows: read::events::Flows,
     /// Jobs of Bulk API 2.0 that write.
     bulk_writes: write::bulk::BulkWrites,
+    /// What is left of the org's daily limits of such jobs.
+    bulk_limits: bulk_limits::BulkLimits,
     /// How many calls are with Salesforce at once.
     lanes: write::lanes::Lanes,
     /// Values that could not be kept as they came.
@@ -149,6 +152,7 @@ impl Shared {
             trouble,
             flows: read::events::Flows::default(),
             bulk_writes: write::bulk::BulkWrites::default(),
+            bulk_limits: bulk_limits::BulkLimits::default(),
             lanes: write::lanes::Lanes::new(),
             replaced: read::replaced::Reported::default(),
             store: store.grouped_by(&config.grouping),

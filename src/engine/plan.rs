@@ -2,6 +2,7 @@
 //! changing anything.
 
 use crate::config::Config;
+use crate::domain::changes::write_job::from_how_many;
 use crate::domain::mappings::mapping::{Access, Mapping};
 use crate::domain::reports::forecast::{
     Allowance, BATCH, CHANGES, Circumstances, Demand, PAGE, WriteForecast, forecast, shares,
@@ -69,6 +70,7 @@ pub async fn plan(config: &Config, store: &Store, assumed: Assumed) -> Result<St
             calls_a_page,
             reads_all: mapping.system.stamp.is_none(),
             batch_size: mapping.rules.batch_size as i64,
+            bulk_from: bulk_from(mapping),
             writes: measured.unwrap_or(share),
         });
     }
@@ -103,14 +105,18 @@ async fn measured_rate(store: &Store) -> Option<f64> {
     (records >= TELLING && ms > 0).then(|| records as f64 * 1_000.0 / ms as f64)
 }
 
+/// From how many waiting changes on they go by jobs.
+fn bulk_from(mapping: &Mapping) -> Option<i64> {
+    from_how_many(&mapping.object, &mapping.rules).map(|from| from as i64)
+}
+
 /// What was written lately, by table. A log that cannot be measured, or not in time, leaves it to assumptions.
 async fn written_lately(
     store: &Store,
     mappings: &[Mapping],
 ) -> std::collections::BTreeMap<String, WriteForecast> {
-    let tables: Vec<(&str, i64)> = mappings
-        .iter()
-        .map(|mapping| (mapping.table.as_str(), (mapping.rules.batch_size as i64).clamp(1, BATCH)))
-        .collect();
+    let batch = |mapping: &Mapping| (mapping.rules.batch_size as i64).clamp(1, BATCH);
+    let tables: Vec<(&str, i64, Option<i64>)> =
+        mappings.iter().map(|mapping| (mapping.table.as_str(), batch(mapping), bulk_from(mapping))).collect();
     store.written_lately(&tables).await.unwrap_or_default()
 }

@@ -12,6 +12,7 @@ pub mod bulk;
 pub mod collections;
 pub mod describe;
 pub mod ingest;
+pub mod limits;
 pub mod organization;
 mod page;
 pub mod query;

@@ -254,6 +254,16 @@ impl Org {
         self.lock().requests = requests;
     }
 
+    /// Sets how many batches of Bulk jobs all programs together wrote in the last 24 hours.
+    pub fn count_bulk_batches(&self, batches: u64) {
+        self.lock().jobs.batches = batches;
+    }
+
+    /// Sets how many Bulk jobs that read all programs together made in the last 24 hours.
+    pub fn count_query_jobs(&self, jobs: u64) {
+        self.lock().jobs.queries = jobs;
+    }
+
     /// Gives the app another secret, and ends all its sessions.
     pub fn change_secret(&self, secret: &str) {
         let mut state = self.lock();

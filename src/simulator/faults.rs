@@ -3,6 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// What is to go wrong. Shares are of 1; counts go down by one each time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub struct Faults {
     pub query_timeout: u32,
     /// Records that are refused as it says there.
     pub refuse: Option<Refusal>,
+    /// Requests that are answered as it says there, and not carried out.
+    pub answer: Option<CannedAnswer>,
     /// The next this many answers to collections lack their last result.
     pub short_answer: u32,
     /// The next this many answers to collections have their results in another order.
@@ -72,6 +75,35 @@ pub struct Refusal {
     pub fields: Vec<String>,
     /// How many records more.
     pub times: u32,
+}
+
+/// What requests are answered with instead of being carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CannedAnswer {
+    /// Those whose method and path have this in them: `GET jobs/ingest`, `successfulResults`.
+    pub to: String,
+    /// HTTP's status.
+    pub status: u16,
+    /// The whole body.
+    #[serde(default)]
+    pub body: String,
+    /// Its `Content-Type`.
+    #[serde(default = "json_type")]
+    pub content_type: String,
+    /// How many requests more.
+    pub times: u32,
+}
+
+fn json_type() -> String {
+    "application/json;charset=UTF-8".to_owned()
+}
+
+impl CannedAnswer {
+    /// A refusal in Salesforce's form.
+    pub fn refusal(to: &str, status: u16, code: &str, message: &str, times: u32) -> CannedAnswer {
+        let body = json!([{"message": message, "errorCode": code}]).to_string();
+        CannedAnswer { to: to.to_owned(), status, body, content_type: json_type(), times }
+    }
 }
 
 /// How often each fault really happened.
@@ -107,6 +139,8 @@ pub struct FaultCounts {
     pub fail_jobs: u64,
     /// Answers cut that brought events.
     pub cut_events: u64,
+    /// Requests that were not carried out, and answered as somebody wanted.
+    pub answer: u64,
 }
 
 /// A fault that meets a request before it is looked at.
@@ -221,6 +255,15 @@ impl FaultState {
             return Some(Late::Cut);
         }
         None
+    }
+
+    /// What a request is answered with instead of being carried out. `asked` is the method and the path.
+    pub(super) fn canned(&mut self, asked: &str) -> Option<CannedAnswer> {
+        let is_meant = |answer: &&mut CannedAnswer| answer.times > 0 && asked.contains(answer.to.as_str());
+        let answer = self.faults.answer.as_mut().filter(is_meant)?;
+        answer.times -= 1;
+        self.counts.answer += 1;
+        Some(answer.clone())
     }
 
     /// What goes wrong with the results of a collection, which are at least two.

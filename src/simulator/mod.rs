@@ -50,7 +50,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use administrator::Order;
-pub use faults::{FaultCounts, Faults, Refusal};
+pub use faults::{CannedAnswer, FaultCounts, Faults, Refusal};
 pub use journal::JournalEntry;
 pub use oauth::check_public_key;
 pub use org::{Org, OrgOptions};

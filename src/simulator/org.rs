@@ -49,6 +49,8 @@ pub struct OrgOptions {
     pub daily_bulk_batches: u64,
     /// Bulk jobs a day that may read.
     pub daily_query_jobs: u64,
+    /// MiB a day that the results of such jobs may have.
+    pub daily_query_storage: u64,
     /// Records on a page of a Bulk query's results, where nothing else is asked for.
     pub bulk_page: usize,
     /// Records on such a page at most, whatever is asked for.
@@ -87,6 +89,7 @@ impl Default for OrgOptions {
             daily_limit: 100_000,
             daily_bulk_batches: 15_000,
             daily_query_jobs: 10_000,
+            daily_query_storage: 976_562,
             bulk_page: 50_000,
             bulk_page_limit: 250_000,
             upload_limit: 100 * 1024 * 1024,
@@ -284,6 +287,11 @@ impl Org {
     /// How many of the oldest writes the journal keeps no more ([`OrgOptions::kept_writes`]).
     pub fn journal_forgotten(&self) -> u64 {
         self.lock().journal.forgotten()
+    }
+
+    /// How many API requests were made, by all programs together.
+    pub fn requests(&self) -> u64 {
+        self.lock().requests
     }
 
     /// How many jobs of Bulk API 2.0 that read were made.

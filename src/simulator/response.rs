@@ -15,6 +15,16 @@ pub(super) fn answer(status: u16, body: &Value) -> Response<Body> {
     response
 }
 
+/// Whatever somebody wants to be answered.
+pub(super) fn written(status: u16, content_type: &str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Ok(kind) = content_type.parse() {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    response
+}
+
 /// 204 and the like.
 pub(super) fn empty(status: u16) -> Response<Body> {
     let mut response = Response::new(Body::empty());

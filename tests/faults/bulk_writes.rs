@@ -1,13 +1,18 @@
 //! Writes by jobs of Bulk API 2.0 while engines die, stall and compete, and answers are lost: nothing is lost, doubled or out of
 //! order, and no row goes another way while its job may still be worked on.
 
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
+use rand::RngExt;
 use serde_json::json;
 use syncdeck::postgres::failpoint;
+use syncdeck::simulator::CannedAnswer;
+use tokio::time::Instant;
 
 use crate::application::CONTACT;
 use crate::support::server;
-use crate::world::World;
+use crate::world::{World, span};
 
 /// Rows of one change, more than go in one chunk of a job.
 const MANY: usize = 420;
@@ -49,6 +54,17 @@ const END_LEASES: &str = "UPDATE syncdeck.write_job SET lease_until = clock_time
     UPDATE syncdeck.unit SET lease_until = clock_timestamp() WHERE state = 'inflight' AND lease_until < 'infinity';
     UPDATE syncdeck.lease SET until = clock_timestamp()";
 
+/// Of so many rows each the one with this rest.
+type Share = (usize, usize);
+
+/// Changes the test's own rows.
+fn changed(value: &str, (of, rest): Share) -> String {
+    format!(
+        "UPDATE salesforce.contact SET lastname = '{value} ' || substr(external_id__c, 2), description = '{value}'
+         WHERE CASE WHEN external_id__c ~ '^B[0-9]+$' THEN substr(external_id__c, 2)::int % {of} = {rest} END"
+    )
+}
+
 impl World {
     /// Writes all rows twice, the second time by a job that waits once it did so many of them.
     async fn hold_a_job(&mut self, after: u64) {
@@ -61,22 +77,34 @@ impl World {
 
     /// One transaction that changes all rows, or makes them; the ledger knows of it.
     async fn change_all(&mut self, value: &str) {
-        let sql = format!(
+        self.run(&format!(
             "INSERT INTO salesforce.contact (lastname, description, external_id__c)
-             SELECT '{value} ' || n, '{value}', 'B' || n FROM generate_series(1, {MANY}) n WHERE NOT EXISTS (SELECT FROM salesforce.contact);
-             UPDATE salesforce.contact SET lastname = '{value} ' || substr(external_id__c, 2), description = '{value}'
-             WHERE description IS DISTINCT FROM '{value}'"
-        );
-        self.run(&sql).await;
-        let rows =
-            self.sql.query("SELECT id, external_id__c, lastname FROM salesforce.contact", &[]).await.unwrap();
-        assert_eq!(rows.len(), MANY);
+             SELECT 'new', 'new', 'B' || n FROM generate_series(1, {MANY}) n WHERE NOT EXISTS (SELECT FROM salesforce.contact);
+             {}",
+            changed(value, (1, 0))
+        ))
+        .await;
+        assert_eq!(self.note_changed(value).await, MANY);
+    }
+
+    /// One transaction that changes some of the rows.
+    async fn change(&mut self, value: &str, which: Share) {
+        self.run(&changed(value, which)).await;
+        assert_eq!(self.note_changed(value).await, MANY / which.0);
+    }
+
+    /// Tells the ledger which rows have a value. Returns how many.
+    async fn note_changed(&mut self, value: &str) -> usize {
+        let sql = "SELECT id, external_id__c, lastname FROM salesforce.contact WHERE description = $1";
+        let rows = self.sql.query(sql, &[&value]).await.unwrap();
+        let count = rows.len();
         for row in rows {
             let (id, key, name): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
             let values =
                 [("LastName", json!(name)), ("Description", json!(value)), ("External_Id__c", json!(key))];
             self.application.note(CONTACT, &key, id, &values);
         }
+        count
     }
 
     async fn until_all_sent(&mut self) {
@@ -236,6 +264,83 @@ async fn answers_that_are_cut_or_lost_anywhere_cost_nothing() {
             }
             world.org.change_faults(|faults| (faults.lose_answer_to, faults.cut_answer) = (None, 0));
         }
+    }
+    world.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_dies_at_each_step_of_one_job_beside_another_loses_and_doubles_nothing() {
+    let mut world = world("job: dies beside another").await;
+    world.change_all("first").await;
+    world.until_all_sent().await;
+    // From here on a step is one of results.
+    let first_of_results = failpoint::JOBS.iter().position(|at| *at == failpoint::AFTER_JOB_RESULTS).unwrap();
+    for (at, point) in points().enumerate() {
+        // One job is with Salesforce.
+        world.org.change_faults(|faults| faults.hold_jobs = Some(0));
+        world.replace("").await;
+        world.change(&format!("{point} even"), (2, 0)).await;
+        world.until_count("a job is under way", IN_FLIGHT, 1).await;
+        let before = world.met(point);
+        world.replace(&format!("{point}=kill")).await;
+        world.change(&format!("{point} odd"), (2, 1)).await;
+        if at >= first_of_results {
+            world.until_count("two jobs are under way", IN_FLIGHT, 2).await;
+            world.org.change_faults(|faults| faults.hold_jobs = None);
+        }
+        world.until_met(point, before).await;
+        world.replace("").await;
+        world.org.change_faults(|faults| faults.hold_jobs = None);
+        world.until_all_sent().await;
+    }
+    world.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_two_engines_on_a_bad_day_lose_and_double_nothing() {
+    let mut world = world_of("job: bad day", "request_timeout = \"2s\"\nlease = \"8s\"").await;
+    world.change_all("first").await;
+    world.until_all_sent().await;
+    world.start_engine("");
+    world.application.start(2, world.seed, Duration::from_millis(20));
+    let end = Instant::now() + span(8.0);
+    let mut round = 0;
+    while Instant::now() < end || round < 14 || world.org.ingest_jobs().0 < 6 {
+        let (share, die) = (world.dice.random_range(1..=3), world.dice.random_range(0..3));
+        let rest = world.dice.random_range(0..share);
+        let jobs = world.org.ingest_jobs().0;
+        world.change(&format!("round {round}"), (share, rest)).await;
+        let gone = || CannedAnswer::refusal("GET jobs/ingest", 404, "NOT_FOUND", "gone", 1 + die);
+        let none = || CannedAnswer {
+            to: "successfulResults".to_owned(),
+            status: 200,
+            body: "\"sf__Id\",\"sf__Created\",\"Id\",\"External_Id__c\"\n".to_owned(),
+            content_type: "text/csv".to_owned(),
+            times: 1 + die,
+        };
+        world.org.change_faults(|faults| match round % 7 {
+            0 => faults.fail_jobs = 1,
+            1 => faults.lose_answer_to = Some(ASKED[round % ASKED.len()].to_owned()),
+            2 => faults.answer = Some(gone()),
+            3 => faults.answer = Some(none()),
+            4 => faults.cut_answer = 1,
+            5 => faults.server_error = 1 + die,
+            _ => faults.row_lock = 0.02,
+        });
+        // By a job, or by calls where jobs rest.
+        world
+            .until("it is on its way", async |world| {
+                let left = "SELECT count(*) FROM syncdeck.unit JOIN salesforce.contact ON contact.id = record_id WHERE external_id__c LIKE 'B%'";
+                world.org.ingest_jobs().0 > jobs
+                    || world.sql.query_one(left, &[]).await.unwrap().get::<_, i64>(0) == 0
+            })
+            .await;
+        world.random_pause(Duration::from_millis(900)).await;
+        // One that begins anew has no jobs at rest.
+        let at = world.dice.random_range(0..world.engines.len());
+        world.kill_and_restart(at);
+        world.org.change_faults(|faults| faults.row_lock = 0.0);
+        round += 1;
     }
     world.judge().await;
 }

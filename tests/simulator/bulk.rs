@@ -297,6 +297,7 @@ async fn a_job_is_refused_that_cannot_be_made_and_a_step_that_is_out_of_turn() {
     );
     let (_, limits) = session.call(Method::GET, "limits", Value::Null).await;
     assert_eq!(limits["DailyBulkApiBatches"], json!({"Max": 1, "Remaining": 0}));
+    assert_eq!(limits["DailyBulkV2QueryFileStorageMB"], json!({"Max": 976_562, "Remaining": 976_562}));
     let (status, refused) = session.call(Method::POST, "jobs/ingest", insert("Contact")).await;
     assert_eq!((status, &refused[0]["errorCode"]), (400, &json!("EXCEEDEDQUOTA")));
 }
@@ -465,6 +466,37 @@ async fn a_query_job_is_refused_held_ended_and_reads_deleted_records_too() {
     let (status, refused) = session.call(Method::POST, "jobs/query", asks("query")).await;
     assert_eq!((status, &refused[0]["errorCode"]), (400, &json!("LIMIT_EXCEEDED")));
     assert_eq!(refused[0]["message"], "Max bulk v2 query jobs (3) per 24 hrs has been reached (4).");
+    let (_, limits) = session.call(Method::GET, "limits", Value::Null).await;
+    assert_eq!(limits["DailyBulkV2QueryJobs"], json!({"Max": 3, "Remaining": 0}));
+    assert_eq!(limits["DailyBulkV2QueryFileStorageMB"], json!({"Max": 976_562, "Remaining": 976_561}));
     assert_eq!(session.call(Method::DELETE, &format!("jobs/query/{id}"), Value::Null).await.0, 204);
     assert_eq!(session.job("query", &id).await[0]["errorCode"], "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_request_is_answered_as_somebody_ordered_and_not_carried_out() {
+    let session = Session::start().await;
+    let order = json!({"answer": {"to": "PATCH jobs/ingest", "status": 502, "body": "<html>busy</html>", "content_type": "text/html", "times": 1}});
+    let ordered = session.http.post(format!("{}/_simulator/faults", session.base)).json(&order);
+    assert_eq!(ordered.send().await.unwrap().status(), 204);
+    let id = session.make("ingest", insert("Contact")).await;
+    assert_eq!(
+        session.send(Method::PUT, &format!("ingest/{id}/batches"), "LastName\nAda\n").await.status(),
+        201
+    );
+    let close = async || {
+        let path = format!("ingest/{id}");
+        session.send(Method::PATCH, &path, json!({"state": "UploadComplete"}).to_string()).await
+    };
+    let busy = close().await;
+    assert_eq!(
+        (busy.status().as_u16(), &busy.headers()["content-type"]),
+        (502, &"text/html".parse().unwrap())
+    );
+    assert_eq!(busy.text().await.unwrap(), "<html>busy</html>");
+    assert_eq!(session.job("ingest", &id).await["state"], "Open");
+    assert_eq!(session.org.fault_counts().answer, 1);
+    // Once, and never another one.
+    assert_eq!(close().await.status(), 200);
+    assert_eq!(session.until_over("ingest", &id).await["state"], "JobComplete");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use syncdeck::domain::reports::overview::Writes;
-use syncdeck::simulator::{Org, OrgOptions};
+use syncdeck::simulator::{CannedAnswer, Org, OrgOptions};
 
 use crate::verify::long_ago;
 use crate::world::{MAPPINGS, World};
@@ -113,11 +113,10 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_brings_the_rows_that_a_query_brings() {
-    // One job a day: the reload finds it used up.
     let options = |options: &mut OrgOptions| {
-        (options.daily_query_jobs, options.bulk_page_limit) = (1, PAGE);
+        (options.daily_query_jobs, options.bulk_page_limit) = (2, PAGE);
     };
-    let world = World::made(KIND, options, kinds).await;
+    let mut world = World::made(KIND, options, kinds).await;
     assert_eq!(
         world.told("Kind__c is read by a job of Bulk API 2.0: it has more than 10000 records").await,
         1
@@ -133,6 +132,9 @@ async fn a_job_brings_the_rows_that_a_query_brings() {
     let texts = "SELECT count(DISTINCT note__c)::text FROM salesforce.kind__c";
     assert_eq!(world.text(texts).await.unwrap(), TEXTS.len().to_string());
     world.plant("DELETE FROM salesforce.kind__c").await;
+    let (code, message) = ("LIMIT_EXCEEDED", "Max bulk v2 query jobs (2) per 24 hrs has been reached (3).");
+    let refused = CannedAnswer::refusal("POST jobs/query", 400, code, message, 1);
+    world.org.change_faults(|faults| faults.answer = Some(refused));
     world.handle.reload(Some("Kind__c")).await.unwrap();
     world.until_text("SELECT count(reload_at)::text FROM syncdeck.mapping", "0").await;
     let refused =
@@ -142,6 +144,14 @@ async fn a_job_brings_the_rows_that_a_query_brings() {
         world.text(all).await.unwrap() == by_job,
         "rows read by a query are others than those read by a job"
     );
+    // Near the end of the org's jobs of a day none is asked for. An engine that starts looks how many are left.
+    world.stop_engine().await;
+    world.org.count_query_jobs(2);
+    world.start_engine().await;
+    world.handle.reload(Some("Kind__c")).await.unwrap();
+    world.until_text("SELECT count(reload_at)::text FROM syncdeck.mapping", "0").await;
+    let spent = "Kind__c is read page by page: 0 of 2 DailyBulkV2QueryJobs are left in 24 hours";
+    assert_eq!((world.told(spent).await, world.org.query_jobs()), (1, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

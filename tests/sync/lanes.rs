@@ -2,6 +2,11 @@
 
 use crate::world::{MAPPINGS, World};
 
+/// The usual mappings, of which none goes by jobs of Bulk API 2.0.
+fn by_calls() -> String {
+    MAPPINGS.replace("poll_interval", "bulk_from = \"off\"\npoll_interval")
+}
+
 /// More than four claims.
 const MANY: i64 = 2_000;
 /// A full claim and more.
@@ -33,7 +38,7 @@ fn written(world: &World, since: usize) -> (i64, i64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_go_beside_each_other_where_much_waits() {
-    let world = World::signing_in(FOUR, MAPPINGS, |_| {}).await;
+    let world = World::signing_in(FOUR, &by_calls(), |_| {}).await;
     world.run(&insert(MANY)).await;
     all_taken(&world, MANY).await;
     assert_eq!(written(&world, 0), (MANY, 0));
@@ -47,8 +52,22 @@ async fn calls_go_beside_each_other_where_much_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fewer_calls_go_where_records_lock_each_other_out() {
+async fn what_goes_by_no_job_goes_beside_each_other_too() {
+    // Contacts go by jobs from 2,000 on; no account does.
     let world = World::signing_in(FOUR, MAPPINGS, |_| {}).await;
+    world.run(&insert(MANY).replace("contact (lastname", "account (name")).await;
+    world.until_quiet().await;
+    let before = world.org.journal_since(0).len();
+    world.org.change_faults(|faults| faults.gather = 4);
+    world.run("UPDATE salesforce.account SET name = name || ' again'").await;
+    world.until_quiet().await;
+    assert_eq!((world.org.fault_counts().gather, world.org.ingest_jobs().0), (4, 0));
+    assert_eq!(written(&world, before), (MANY, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fewer_calls_go_where_records_lock_each_other_out() {
+    let world = World::signing_in(FOUR, &by_calls(), |_| {}).await;
     world.run(&insert(MANY)).await;
     all_taken(&world, MANY).await;
     world.org.change_faults(|faults| faults.row_lock = 0.01);

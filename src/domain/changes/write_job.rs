@@ -6,9 +6,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::changes::dispatch::{Call, Claimed, Job};
 use crate::domain::changes::outgoing::LeftOut;
+use crate::domain::mappings::rules::Rules;
+use crate::domain::mappings::strategy::Strategy;
 use crate::domain::names::RowId;
+use crate::domain::reports::forecast::BATCH;
 use crate::domain::values::hstore::Hstore;
 use crate::domain::values::key::Key;
+
+/// Objects to which calls apply the org's assignment rules, and jobs do not.
+const ASSIGNED: [&str; 3] = ["Account", "Case", "Lead"];
+
+/// From how many ready units on a mapping's changes go by a job. Where each call is to be small, or all of them in order, they
+/// never do: Salesforce works on the rows of a job 200 at a time, and in any order.
+pub fn from_how_many(object: &str, rules: &Rules) -> Option<usize> {
+    let may = !ASSIGNED.contains(&object)
+        && rules.strategy != Strategy::FailFast
+        && i64::try_from(rules.batch_size) == Ok(BATCH);
+    rules.bulk_from.filter(|_| may)
+}
 
 /// What a job does with its rows, in Salesforce's word. A plain insert goes by none: it is not safe to send again.
 pub fn operation_of(call: Call) -> Option<&'static str> {

@@ -26,7 +26,7 @@ pub const KEYS: [(&str, &str, &str); 17] = [
     ("ignore_deletes", "none", "deletes that are not passed on: those of postgres, salesforce, or both"),
     ("check", "true", "values are checked against describe before they are sent"),
     ("batch_size", "200", "records in one call, at most"),
-    ("bulk_from", "off", "from so many changes on they go by a job of Bulk API 2.0, or off"),
+    ("bulk_from", "2000", "from so many waiting changes on they go by a job of Bulk API 2.0, or off"),
     (
         "conflicts",
         "newest_wins",
@@ -152,7 +152,7 @@ impl Default for Rules {
             ignore_deletes: IgnoreDeletes::default(),
             check: true,
             batch_size: 200,
-            bulk_from: None,
+            bulk_from: Some(2_000),
             conflicts: Policy::NewestWins,
             filter: None,
             poll_interval: Duration::from_secs(60),

@@ -21,6 +21,10 @@ pub const FEW: i64 = 10_000;
 pub const JOB_PAGE: i64 = 20_000;
 /// Records in one call that writes, at most.
 pub const BATCH: i64 = 200;
+/// Rows in one job of Bulk API 2.0 that writes, at most.
+pub const WRITE_JOB: i64 = 10_000;
+/// The calls of such a job: it is made, filled, closed, looked at a few times, and its results are three.
+pub const WRITE_JOB_CALLS: i64 = 12;
 /// What an org may call a day where nobody says: Enterprise Edition's, without what its licences add.
 pub const ALLOWANCE: i64 = 100_000;
 /// What is written a day where nobody says, by all mappings together.
@@ -54,6 +58,8 @@ pub struct Demand {
     pub reads_all: bool,
     /// Records in one call that writes, at most.
     pub batch_size: i64,
+    /// From how many waiting changes on they go by jobs, if they do.
+    pub bulk_from: Option<i64>,
     /// What is written.
     pub writes: WriteForecast,
 }
@@ -266,9 +272,11 @@ fn write_calls(demand: &Demand) -> i64 {
             // A change that comes alone takes a call of its own; those that come during a call share the next one.
             let one_behind_the_other = BUSY_HOURS * 3_600 * CALLS_A_SECOND;
             let full = changes.max(0) as u64;
-            changes
-                .min(one_behind_the_other)
-                .max(full.div_ceil(demand.batch_size.clamp(1, BATCH) as u64) as i64)
+            let by_calls = full.div_ceil(demand.batch_size.clamp(1, BATCH) as u64) as i64;
+            let by_jobs = full.div_ceil(WRITE_JOB as u64) as i64 * WRITE_JOB_CALLS;
+            // What calls are too slow for waits, and goes by jobs.
+            let at_least = if demand.bulk_from.is_some() { by_calls.min(by_jobs) } else { by_calls };
+            changes.min(one_behind_the_other).max(at_least)
         }
     }
 }
@@ -287,8 +295,9 @@ fn assumptions(demands: &[Demand], around: &Circumstances, comparisons_wait: boo
     if assumed > 0 {
         told.push(format!(
             "{} changes a day are written, spread over {BUSY_HOURS} hours; one that comes alone takes a call of its own, \
-             and those of a bulk load share calls of {BATCH}",
-            count(assumed)
+             and those of a bulk load share calls of {BATCH}{}",
+            count(assumed),
+            if written.iter().any(|of| of.bulk_from.is_some()) { ", or jobs" } else { "" }
         ));
     }
     if written.iter().any(|of| matches!(of.writes, WriteForecast::Measured { .. })) {
@@ -359,6 +368,7 @@ mod tests {
             calls_a_page: 1,
             reads_all: false,
             batch_size: BATCH,
+            bulk_from: None,
             writes,
         }
     }
@@ -438,6 +448,10 @@ mod tests {
         let small = Demand { batch_size: 10, ..demand(60, WriteForecast::Assumed { changes: 1_152_000 }) };
         assert_eq!(of(small).writes, 115_200);
         assert_eq!(of(demand(60, WriteForecast::Measured { changes: 5_000, calls: 40 })).writes, 40);
+        let by_jobs =
+            |changes| Demand { bulk_from: Some(2_000), ..demand(60, WriteForecast::Assumed { changes }) };
+        assert_eq!(of(by_jobs(20_000_000)).writes, 57_600);
+        assert_eq!(of(by_jobs(100_000_000)).writes, 120_000);
     }
 
     #[test]

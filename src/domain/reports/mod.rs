@@ -1,6 +1,7 @@
 //! How things stand, and what happened.
 
 pub mod budget;
+pub mod daily_limit;
 pub mod forecast;
 pub mod overview;
 pub mod rebind;

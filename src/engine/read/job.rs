@@ -29,7 +29,7 @@ use super::ahead::PagesAhead;
 use super::copy::Copies;
 use super::fetch::{self, ReadError};
 use super::loading::Load;
-use crate::engine::{Shared, connection};
+use crate::engine::{Shared, bulk_limits, connection};
 
 /// So often jobs may fail, none coming further than those before, until the records are read by a query.
 const FAILURES: u32 = 3;
@@ -169,6 +169,12 @@ impl Load<'_> {
         {
             return Ok(JobOutcome::Pages(few));
         }
+        if job.id.is_none()
+            && job.failures < FAILURES
+            && let Some(why) = bulk_limits::no_load(self.shared).await
+        {
+            return Ok(JobOutcome::Pages(why));
+        }
         let columns = match self.columns().await? {
             Ok(columns) => Arc::new(columns),
             Err(why) => return Ok(JobOutcome::Pages(why)),
@@ -287,6 +293,7 @@ impl Load<'_> {
             }
             Err(error) => return Err(Failed::Request(error)),
         };
+        shared.bulk_limits.take_query().await;
         job.id = Some(id.clone());
         shared.store.keep_load_job(self.lease, name, Some(job)).await?;
         shared.log.of("reader").info(

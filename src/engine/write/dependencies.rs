@@ -10,15 +10,18 @@ use serde_json::json;
 use crate::domain::changes::dispatch::{Call, Claimed, Job};
 use crate::domain::errors::sync_error::{ErrorSource, NOWHERE};
 use crate::domain::mappings::field::Field;
-use crate::domain::mappings::mapping::{Mapping, Parent};
+use crate::domain::mappings::mapping::{Access, Mapping, Parent};
 use crate::domain::mappings::rules::MASK;
+use crate::domain::mappings::strategy::Strategy;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::values::key::{self, Key};
 use crate::postgres::Error;
 use crate::postgres::changes::keys::KeyHolder;
 use crate::postgres::changes::queue::{Ack, Awaited, UnitOutcome};
 
-use super::acknowledge::{ack, failure, refused};
+use super::acknowledge::{ack, failure, refused, release};
+use super::claim::Claim;
+use super::turn;
 use crate::engine::Shared;
 
 /// Why a job does not go out now.
@@ -31,8 +34,8 @@ struct Obstacle {
     column: Option<String>,
 }
 
-/// How long a delete rests for which changes of its children are with Salesforce.
-pub(in crate::engine) const CHILDREN_PAUSE: Duration = Duration::from_millis(1_500);
+/// How long a delete rests for which changes of its children are with Salesforce, unless their job ends before.
+const CHILDREN_PAUSE: Duration = Duration::from_secs(10);
 
 /// The tables whose rows may name records of a mapping's object.
 pub(in crate::engine) fn naming(mappings: &[Mapping], mapping: &Mapping) -> Vec<String> {
@@ -43,28 +46,89 @@ pub(in crate::engine) fn naming(mappings: &[Mapping], mapping: &Mapping) -> Vec<
     mappings.iter().filter(names_it).map(|other| other.table.clone()).collect()
 }
 
-/// Parts jobs into those that go, and the units of deletes that wait because changes of rows that may name their records are
-/// with Salesforce in a job of Bulk API 2.0. Before those, a delete would take them along, or be refused.
-pub(in crate::engine) async fn after_jobs(
+/// The mappings whose records the rows of a table may name, with its own where they may name each other.
+pub(in crate::engine) fn named_by<'a>(
+    mappings: &'a [Mapping],
+    table: &str,
+) -> impl Iterator<Item = &'a Mapping> {
+    mappings.iter().filter(move |of| naming(mappings, of).iter().any(|naming| naming == table))
+}
+
+/// Deletes were given back that wait for jobs: none waits for one that ended before it was there.
+async fn wake_if_over(shared: &Shared, mapping: &Mapping) -> Result<(), Error> {
+    let children = naming(&shared.mappings(), mapping);
+    if !shared.store.has_write_job(&children).await? {
+        shared.store.ready_now(&[mapping.table.as_str()]).await?;
+    }
+    Ok(())
+}
+
+/// Deletes that wait for changes of rows that may name their records.
+#[derive(Default)]
+struct EarlyDeletes {
+    units: Vec<Claimed>,
+    /// Whether some of those changes are with Salesforce in a job of Bulk API 2.0.
+    for_job: bool,
+}
+
+/// Gives deletes back before which changes of rows that may name their records are still to be sent: those that came before
+/// them and are ready, rest for a moment, or are with Salesforce. Before those, a delete would take the rows' records along,
+/// or be refused. What came after it keeps no delete waiting, however much that is. Returns the jobs that go.
+pub(in crate::engine) async fn after_children(
     shared: &Shared,
+    claim: &Claim,
     mapping: &Mapping,
     jobs: Vec<Job>,
-) -> Result<(Vec<Job>, Vec<Claimed>), Error> {
-    if jobs.iter().all(|job| job.call != Call::Delete) {
-        return Ok((jobs, Vec::new()));
+) -> Result<Vec<Job>, Error> {
+    let (jobs, early) = split_early(shared, claim, mapping, jobs).await?;
+    let EarlyDeletes { units, for_job } = early;
+    if units.is_empty() {
+        return Ok(jobs);
     }
-    let children = naming(&shared.mappings(), mapping);
-    if children.is_empty() || !shared.store.has_write_job(&children).await? {
-        return Ok((jobs, Vec::new()));
-    }
-    let (deletes, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.call == Call::Delete);
     if shared.bulk_writes.is_news(&mapping.table) {
+        let what = if for_job { "a job of Bulk API 2.0 with rows" } else { "earlier changes of rows" };
         shared.log.of("writer").info(
-            format!("{} deletes wait for a job of Bulk API 2.0 with rows that may name them", deletes.len()),
+            format!("{} deletes wait for {what} that may name them", units.len()),
             json!({"mapping": mapping.object}),
         );
     }
-    Ok((others, deletes.into_iter().map(|job| job.unit).collect()))
+    release(shared, claim, units, if for_job { CHILDREN_PAUSE } else { turn::PAUSE }).await?;
+    if for_job {
+        wake_if_over(shared, mapping).await?;
+    }
+    Ok(jobs)
+}
+
+async fn split_early(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    jobs: Vec<Job>,
+) -> Result<(Vec<Job>, EarlyDeletes), Error> {
+    let deletes = jobs.iter().filter(|job| job.call == Call::Delete);
+    let Some(last) = deletes.map(|job| job.upto).max() else { return Ok((jobs, EarlyDeletes::default())) };
+    let mappings = shared.mappings();
+    let children = naming(&mappings, mapping);
+    if children.is_empty() {
+        return Ok((jobs, EarlyDeletes::default()));
+    }
+    // What is not sent for long, or waits for its own turn, keeps nobody waiting.
+    let goes = |of: &&Mapping| {
+        children.contains(&of.table)
+            && of.access != Access::ReadOnly
+            && of.rules.strategy != Strategy::FailFast
+            && !of.gone
+            && !shared.guard.is_unfit(&of.table)
+            && !shared.writes_are_off(&of.table)
+    };
+    let sent: Vec<&str> = mappings.iter().filter(goes).map(|of| of.table.as_str()).collect();
+    let Some(earliest) = shared.store.earliest_change(&children, &sent, last, &claim.token).await? else {
+        return Ok((jobs, EarlyDeletes::default()));
+    };
+    let for_job = shared.store.has_write_job(&children).await?;
+    let is_early = |job: &Job| job.call == Call::Delete && job.upto > earliest;
+    let (early, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(is_early);
+    Ok((others, EarlyDeletes { units: early.into_iter().map(|job| job.unit).collect(), for_job }))
 }
 
 /// Parts the jobs of one mapping into those that go and the acknowledgements of those that do not.

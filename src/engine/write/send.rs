@@ -45,14 +45,11 @@ pub(in crate::engine) async fn send_all(
 ) -> Result<(), Error> {
     let units: Vec<Claimed> = jobs.iter().map(|job| job.unit.clone()).collect();
     let parted = async {
-        let (jobs, early) = dependencies::after_jobs(shared, mapping, jobs).await?;
-        Ok::<_, Error>((sendable(shared, mapping, jobs).await?, early))
+        let jobs = dependencies::after_children(shared, claim, mapping, jobs).await?;
+        sendable(shared, mapping, jobs).await
     };
     let (jobs, mut acks) = match parted.await {
-        Ok((sendable, early)) => {
-            release(shared, claim, early, dependencies::CHILDREN_PAUSE).await?;
-            sendable
-        }
+        Ok(sendable) => sendable,
         Err(error) => {
             // Nothing of them was sent: they must not count as lost.
             let pause = if error.is_of_this_table() { UNFIT_PAUSE } else { Duration::ZERO };

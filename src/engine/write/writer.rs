@@ -36,7 +36,7 @@ const WORK: &str = "the queue cannot be worked";
 /// Runs until the end of the engine.
 pub(in crate::engine) async fn run(shared: Arc<Shared>) {
     let mut pause = BUSY_PAUSE;
-    let mut ingest = Ingest::default();
+    let mut ingest = Ingest::new();
     loop {
         let turn = shared.turn.read().await;
         if shared.stop.is_cancelled() {
@@ -78,7 +78,7 @@ pub(in crate::engine) async fn run_beside(shared: Arc<Shared>, lane: usize) {
             shared.pause(IDLE_PAUSE).await;
             continue;
         }
-        let worked = work(&shared).await;
+        let worked = work(&shared, bulk::least(&shared).is_none()).await;
         drop(turn);
         if let Err(error) = worked {
             shared.trouble.note(WORK, &error);
@@ -88,13 +88,23 @@ pub(in crate::engine) async fn run_beside(shared: Arc<Shared>, lane: usize) {
 }
 
 /// When changes are taken in: before each claim, but with full claims waiting anyway not more often than need be.
-#[derive(Default)]
 struct Ingest {
     /// Since when there is enough to do without one.
     backlog: Option<Instant>,
+    /// Changes that came since it was looked for last what goes by jobs. What waits at the start, nobody knows.
+    unlooked: u64,
 }
 
 impl Ingest {
+    fn new() -> Ingest {
+        Ingest { backlog: None, unlooked: u64::MAX }
+    }
+
+    /// Whether so many may wait that it is worth to look for what goes by jobs.
+    fn may_be_many(&self, least: usize) -> bool {
+        self.backlog.is_some() || self.unlooked >= least as u64
+    }
+
     fn is_due(&mut self) -> bool {
         let due = self.backlog.is_none_or(|since| since.elapsed() >= BACKLOG_PAUSE);
         if due {
@@ -116,6 +126,7 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
     let mut taken = 0;
     if ingest.is_due() {
         taken = shared.store.ingest(&tables, INGEST).await?;
+        ingest.unlooked = ingest.unlooked.saturating_add(taken.unsigned_abs());
         shared.metrics.add(&[("captured", taken)]);
         failpoint::pass(failpoint::AFTER_INTAKE).await?;
     }
@@ -127,13 +138,21 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
         return Ok(taken as usize);
     }
     // Many at once go by jobs, before the first 200 of them go by calls.
-    // The other lanes take nothing meanwhile that may go by a job.
-    if bulk::least(shared).is_some() {
+    let least = bulk::least(shared);
+    let looks = least.is_some_and(|least| ingest.may_be_many(least));
+    let bulk::DueJobs { begun, wait } = if looks {
+        // The other lanes take nothing meanwhile that may go by a job.
         shared.lanes.claimed(false);
-    }
-    let many = ingest.backlog.is_some() || bulk::least(shared).is_some_and(|least| taken >= least as i64);
-    let begun = if many { bulk::begin_due(shared).await? } else { 0 };
-    let count = work(shared).await?;
+        let due = bulk::begin_due(shared).await?;
+        // Behind a job that was begun others may be due.
+        ingest.unlooked = if due.begun > 0 { u64::MAX } else { 0 };
+        due
+    } else {
+        bulk::DueJobs::default()
+    };
+    // Nor what the next job takes, or what waits for one, before it was looked for that.
+    let opens = least.is_none() || looks && begun == 0 && !wait;
+    let count = work(shared, opens).await?;
     ingest.note(count as i64 == CLAIM);
     if count > 0 || taken > 0 {
         let ms = begin.elapsed().as_millis() as u64;
@@ -143,8 +162,9 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
     Ok(count + begun + taken as usize)
 }
 
-/// One claim and all its calls. Returns how many units it has.
-async fn work(shared: &Shared) -> Result<usize, Error> {
+/// One claim and all its calls. Where more wait, `opens` says whether other lanes are to take of them. Returns how many units it
+/// has.
+async fn work(shared: &Shared, opens: bool) -> Result<usize, Error> {
     let claim = Claim::new();
     let claiming = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM);
     let (ticket, units) = shared.lanes.claim(claiming).await?;
@@ -153,8 +173,7 @@ async fn work(shared: &Shared) -> Result<usize, Error> {
     let mut failed = failpoint::pass(failpoint::AFTER_CLAIM).await.err().or(followed.err());
     let count = units.len();
     let is_full = count as i64 == CLAIM;
-    // Whatever jobs take is no work for other lanes.
-    if bulk::least(shared).is_none() || !is_full {
+    if opens || !is_full {
         shared.lanes.claimed(is_full);
     }
     let mut tables: HashMap<&str, Vec<Claimed>> = HashMap::new();

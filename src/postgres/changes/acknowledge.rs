@@ -376,6 +376,8 @@ struct Next<'a> {
     state: &'static str,
     /// Seconds by the server's clock: an engine's own may be wrong by days.
     pause: f64,
+    /// Whether it goes back to its place before what came after it: it was not sent, and need not rest.
+    keeps_place: bool,
     attempts: i32,
     lost: i32,
     lost_alone: i32,
@@ -441,12 +443,13 @@ async fn settle_units(
                 &format!("UPDATE syncdeck.unit SET token = NULL, lease_until = NULL, (state, ready_at, attempts, lost, lost_alone,
                      held_table, held_record, held_key, held_text, sfid, recreate, first_upto,
                      outcome) = (
-                     SELECT next.state, clock_timestamp() + make_interval(secs => next.pause), next.attempts, next.lost,
+                     SELECT next.state, CASE WHEN next.keeps_place THEN least(unit.created_at, clock_timestamp())
+                             ELSE clock_timestamp() + make_interval(secs => next.pause) END, next.attempts, next.lost,
                          next.lost_alone, next.held_table, next.held_record, next.held_key, next.held_text,
                          CASE WHEN NOT next.gone THEN coalesce(next.sfid, unit.sfid) END,
                          unit.recreate AND next.sfid IS NULL AND NOT next.gone OR next.recreate, next.first_upto,
                          CASE WHEN next.owes_row THEN coalesce(next.outcome, unit.outcome) END
-                     FROM jsonb_to_record($3::jsonb -> unit.record_id::text) AS next (state text, pause double precision,
+                     FROM jsonb_to_record($3::jsonb -> unit.record_id::text) AS next (state text, pause double precision, keeps_place boolean,
                          attempts integer, lost integer, lost_alone integer, held_table text, held_record integer,
                          held_key text, held_text text, recreate boolean, first_upto integer, sfid text, gone boolean, owes_row boolean, outcome jsonb))
                  WHERE {UNITS_BY_KEY}"),
@@ -504,6 +507,7 @@ fn next_row<'a>(ack: &'a Ack, after: &Unit, owed: Option<&'a Value>) -> Next<'a>
         row: ack.unit.row,
         state: after.phase.word(),
         pause: after.pause.as_secs_f64(),
+        keeps_place: matches!(ack.outcome, UnitOutcome::Released { pause } if pause.is_zero()),
         attempts: after.attempts,
         lost: after.lost,
         lost_alone: after.lost_alone,

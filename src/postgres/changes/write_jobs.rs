@@ -105,6 +105,49 @@ impl Store {
         Ok(rows[0].get(0))
     }
 
+    /// The earliest change up to `last` of a row in the tables `naming` that is in flight under another token, or, in those of
+    /// `sent`, ready within a minute. Not of rows that are deleted by now: their deletes wait for nobody, or two could wait for
+    /// each other. Index `_trigger_log_idx_state_id`.
+    pub async fn earliest_change(
+        &self,
+        naming: &[String],
+        sent: &[&str],
+        last: i64,
+        token: &str,
+    ) -> Result<Option<i64>, Error> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.context("begin to look for earlier changes")?;
+        let planned = async { transaction.batch_execute(BY_INDEX).await.context("look for earlier changes") };
+        // Looked up for each change, not joined: the first one that is found is enough. Where nothing is on its way, none is
+        // looked up. What is written with a blank text or a zero fits no index but the one of records.
+        let sql = format!(
+            "SELECT log.id::bigint FROM {0}._trigger_log log
+             WHERE state >= 'PENDING' AND state <= 'PENDING' AND id < $3::bigint AND table_name = ANY($1)
+                 AND action <> 'DELETE'
+                 AND (EXISTS (SELECT FROM syncdeck.unit WHERE unit.state = 'inflight' AND unit.table_name = ANY($1)
+                         AND unit.token IS DISTINCT FROM $4 OFFSET 0)
+                     OR EXISTS (SELECT FROM syncdeck.unit WHERE unit.state = 'ready' AND unit.table_name = ANY($2) OFFSET 0))
+                 AND EXISTS (SELECT FROM syncdeck.unit WHERE unit.table_name = log.table_name
+                     AND unit.record_id = log.record_id AND unit.token IS DISTINCT FROM $4
+                     AND (unit.state = 'inflight' OR unit.state = 'ready' AND unit.table_name = ANY($2)
+                         AND unit.ready_at < clock_timestamp() + interval '1 minute') OFFSET 0)
+                 AND NOT EXISTS (SELECT FROM {0}._trigger_log later WHERE later.table_name = log.table_name
+                     AND later.record_id = log.record_id AND later.id + 0 >= log.id
+                     AND (later.action || '') = 'DELETE' AND (later.state || '') IN ('NEW', 'PENDING') OFFSET 0)
+             ORDER BY log.state, log.id LIMIT 1",
+            self.schema
+        );
+        let earliest = async {
+            transaction
+                .query_cached(&sql, &[&naming, &sent, &last, &token])
+                .await
+                .context("look for earlier changes of children")
+        };
+        let ((), rows) = tokio::try_join!(planned, earliest)?;
+        transaction.commit().await.context("look for earlier changes")?;
+        Ok(rows.first().map(|row| row.get(0)))
+    }
+
     /// How many jobs are driven, by whichever engine. One that nobody drives may be of a table that is mapped no more.
     pub async fn write_jobs_under_way(&self) -> Result<i64, Error> {
         let client = self.client().await?;
@@ -249,18 +292,36 @@ impl Store {
         Ok(rows.iter().map(claimed).collect())
     }
 
-    /// Ends a job. What became of a unit that is still in flight is not known then: it counts as lost with its engine.
-    pub async fn end_write_job(&self, token: &str) -> Result<(), Error> {
+    /// Ends a job. What became of a unit that is still in flight is not known then: it counts as lost with its engine. What
+    /// waits a while in the tables `waited`, as deletes do for a job, is ready.
+    pub async fn end_write_job(&self, token: &str, waited: &[&str]) -> Result<(), Error> {
         let client = self.client().await?;
-        client
+        let ended = client
             .execute_cached(
-                "WITH ended AS (DELETE FROM syncdeck.write_job WHERE token = $1 RETURNING token)
-                 UPDATE syncdeck.unit SET lease_until = clock_timestamp() FROM ended
-                 WHERE state = 'inflight' AND unit.token = ended.token",
+                "WITH ended AS (DELETE FROM syncdeck.write_job WHERE token = $1 RETURNING token),
+                 lost AS (UPDATE syncdeck.unit SET lease_until = clock_timestamp() FROM ended
+                     WHERE state = 'inflight' AND unit.token = ended.token)
+                 SELECT FROM ended",
                 &[&token],
             )
             .await
-            .context("end a job")
+            .context("end a job")?;
+        if ended > 0 && !waited.is_empty() { self.ready_now(waited).await } else { Ok(()) }
+    }
+
+    /// Makes what waits a while in these tables ready, unless it waits to be sent again, or is just being changed. Index
+    /// `unit_ready`.
+    pub async fn ready_now(&self, tables: &[&str]) -> Result<(), Error> {
+        let client = self.client().await?;
+        client
+            .execute_cached(
+                "UPDATE syncdeck.unit SET ready_at = clock_timestamp() WHERE ctid = ANY(ARRAY(
+                     SELECT ctid FROM syncdeck.unit WHERE table_name = ANY($1) AND state = 'ready'
+                         AND ready_at > statement_timestamp() AND attempts = 0 AND lost = 0 FOR UPDATE SKIP LOCKED))",
+                &[&tables],
+            )
+            .await
+            .context("wake deletes that waited for a job")
             .map(drop)
     }
 
@@ -282,3 +343,7 @@ impl Store {
 /// The units of the table `$1` that wait longest, `$2` of them.
 const HEAD: &str = "SELECT ctid, record_id, ready_at, attempts, lost, recreate FROM syncdeck.unit
      WHERE table_name = $1 AND state = 'ready' ORDER BY created_at LIMIT $2 LOCK";
+
+/// For a statement that looks records up, whatever is planned for tables that are empty yet.
+const BY_INDEX: &str =
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::mappings::mapping::Mapping;
-use crate::domain::reports::forecast::WriteForecast;
+use crate::domain::reports::forecast::{WRITE_JOB, WRITE_JOB_CALLS, WriteForecast};
 use crate::domain::reports::setup_plan::{Entries, SetupAction, SetupPlan, TableOrigin, TablePlan};
 
 use crate::postgres::schema::capture::{LOGGER, STATUS, function};
@@ -334,11 +334,11 @@ impl Store {
     }
 
     /// How much was written a day lately, and in how many calls that would have gone: by table, each with the size of its
-    /// batches. Nothing of tables without a log, or with one of a few minutes. What changed in the same second goes in one
-    /// call.
+    /// batches, and from how many changes on they go by jobs. Nothing of tables without a log, or with one of a few minutes. What
+    /// changed in the same second goes in one call.
     pub async fn written_lately(
         &self,
-        tables: &[(&str, i64)],
+        tables: &[(&str, i64, Option<i64>)],
     ) -> Result<BTreeMap<String, WriteForecast>, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin a look at the change log")?;
@@ -349,8 +349,9 @@ impl Store {
         {
             return Ok(BTreeMap::new());
         }
-        let names: Vec<&str> = tables.iter().map(|(name, _)| *name).collect();
-        let sizes: Vec<i64> = tables.iter().map(|(_, size)| *size).collect();
+        let names: Vec<&str> = tables.iter().map(|(name, ..)| *name).collect();
+        let sizes: Vec<i64> = tables.iter().map(|(_, size, _)| *size).collect();
+        let jobs: Vec<Option<i64>> = tables.iter().map(|(.., from)| *from).collect();
         let sql = format!(
             "WITH entry AS (
                  SELECT table_name, action, record_id, created_at, state FROM {log} WHERE created_at > now() - make_interval(days => $3)
@@ -361,12 +362,15 @@ impl Store {
                  SELECT table_name, count(*) AS changes, count(DISTINCT record_id) AS records, min(created_at) AS since FROM entry
                  WHERE state NOT IN ('READONLY', 'IGNORE', 'IGNORED')
                  GROUP BY table_name, action, date_trunc('second', created_at))
-             SELECT name, sum(changes)::float8, sum(ceil(records::float8 / size))::float8,
+             SELECT name, sum(changes)::float8, sum(CASE WHEN records >= by_job THEN ceil(records::float8 / {WRITE_JOB}) * {WRITE_JOB_CALLS}
+                     ELSE ceil(records::float8 / size) END)::float8,
                  extract(epoch FROM now() - min(since))::float8
-             FROM unnest($1::text[], $2::bigint[]) wanted (name, size) JOIN call ON table_name = name GROUP BY name"
+             FROM unnest($1::text[], $2::bigint[], $4::bigint[]) wanted (name, size, by_job) JOIN call ON table_name = name GROUP BY name"
         );
-        let rows =
-            transaction.query(&sql, &[&names, &sizes, &DAYS]).await.context("measure the change log")?;
+        let rows = transaction
+            .query(&sql, &[&names, &sizes, &DAYS, &jobs])
+            .await
+            .context("measure the change log")?;
         let mut written = BTreeMap::new();
         for row in &rows {
             let seconds: f64 = row.get(3);

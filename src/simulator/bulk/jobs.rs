@@ -219,7 +219,7 @@ const KEPT_ALWAYS: usize = 25;
 /// The bytes that they may hold together, of a kind.
 const HELD: usize = 512 * 1024 * 1024;
 /// About what a record takes that a query found.
-const RECORD: usize = 256;
+pub(super) const RECORD: usize = 256;
 
 /// All jobs, and what they used up today.
 #[derive(Debug, Default)]
@@ -229,6 +229,8 @@ pub(in crate::simulator) struct Jobs {
     made: u64,
     pub(in crate::simulator) batches: u64,
     pub(in crate::simulator) queries: u64,
+    /// About what the results of queries took.
+    pub(in crate::simulator) result_bytes: u64,
 }
 
 impl Jobs {

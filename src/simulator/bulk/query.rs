@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
 
-use super::jobs::{Head, JobState, Query};
+use super::jobs::{Head, JobState, Query, RECORD};
 use super::results::{csv, job_body, list, no_such_state, wanted_state, wrong_state, wrong_version};
 use super::sheet::Dialect;
 use crate::simulator::call::Call;
@@ -116,8 +116,10 @@ async fn run(org: Org, id: String) {
     let Some(job) = state.jobs.query.get_mut(&id).filter(|job| !job.head.state.is_over()) else { return };
     match found {
         Ok(Ok(Answer::Records(rows))) => {
+            let bytes = rows.len() * RECORD;
             job.rows = Some(Arc::new(rows));
             job.head.enter(JobState::JobComplete);
+            state.jobs.result_bytes += bytes as u64;
         }
         // What it asked for is gone meanwhile.
         _ => job.head.enter(JobState::Failed),

@@ -30,6 +30,7 @@ fn demand(mapping: &str, access: Access) -> Demand {
         calls_a_page: 1,
         reads_all: false,
         batch_size: 200,
+        bulk_from: None,
         writes: WriteForecast::Assumed { changes: 2_000 },
     }
 }

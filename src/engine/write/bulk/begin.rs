@@ -7,19 +7,17 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::domain::changes::dispatch::{Call, Claimed, Job};
-use crate::domain::changes::write_job::{JobUnit, operation_of};
+use crate::domain::changes::write_job::{JobUnit, from_how_many, operation_of};
 use crate::domain::mappings::mapping::{Access, Mapping, ranks};
-use crate::domain::mappings::strategy::Strategy;
 use crate::engine::write::acknowledge::{finish, give_back};
-use crate::engine::write::dependencies::naming;
+use crate::engine::write::dependencies::{named_by, naming};
 use crate::engine::write::planning::plan_table;
 use crate::engine::write::send::{sendable, with_records};
-use crate::engine::{Shared, connection, rules, table_check};
+use crate::engine::{Shared, bulk_limits, connection, rules, table_check};
 use crate::postgres::changes::queue::UnitOutcome;
 use crate::postgres::changes::write_jobs::WriteJob;
 use crate::postgres::{Error, failpoint};
 use crate::salesforce;
-use crate::salesforce::collections::MAX_RECORDS;
 
 use super::sheet::{UploadSheet, cells};
 use super::{BACK, Driven, mapping_of, rest};
@@ -30,20 +28,11 @@ const PART: usize = 1_000;
 /// Bytes of changes in one job, and of its upload, at most: far below what Salesforce takes (100 MB), and so few that they are
 /// uploaded within a request's timeout.
 const BYTES: i64 = 8 << 20;
-/// Jobs under way at once, at most, of all engines.
+/// Jobs under way at once, at most, of all engines; a few more where two begin theirs in the same moment.
 const AT_ONCE: i64 = 10;
 
-/// Objects to which calls apply the org's assignment rules, and jobs do not.
-const ASSIGNED: [&str; 3] = ["Account", "Case", "Lead"];
-
-/// From how many ready units on a mapping's changes go by a job. Where each call is to be small, or all of them in order, they
-/// never do: Salesforce works on the rows of a job 200 at a time, and in any order.
 fn from(mapping: &Mapping) -> Option<usize> {
-    let rules = &mapping.rules;
-    let may = !ASSIGNED.contains(&mapping.object.as_str())
-        && rules.strategy != Strategy::FailFast
-        && rules.batch_size == MAX_RECORDS;
-    rules.bulk_from.filter(|_| may)
+    from_how_many(&mapping.object, &mapping.rules)
 }
 
 /// From how many changes on a look at all is worth it; `None` where no mapping has jobs.
@@ -51,17 +40,35 @@ pub(in crate::engine::write) fn least(shared: &Shared) -> Option<usize> {
     shared.mappings().iter().filter_map(from).min()
 }
 
-/// Begins the jobs that are due, parents first. Returns how many units went.
-pub(in crate::engine::write) async fn begin_due(shared: &Shared) -> Result<usize, Error> {
+/// What a look for jobs that are due came to.
+#[derive(Default)]
+pub(in crate::engine::write) struct DueJobs {
+    /// How many units went.
+    pub(in crate::engine::write) begun: usize,
+    /// Whether enough for a job wait for one that is under way: the more calls go beside it, the more lock each other out.
+    pub(in crate::engine::write) wait: bool,
+}
+
+/// Begins the first job that is due, parents first: the next one is begun after the calls that wait.
+pub(in crate::engine::write) async fn begin_due(shared: &Shared) -> Result<DueJobs, Error> {
+    let mut due = DueJobs::default();
+    if shared.bulk_limits.short().is_some() {
+        // Whoever follows jobs looks when there are some again.
+        return Ok(due);
+    }
     let mappings = shared.mappings();
     let ranks = ranks(&mappings);
     let mut order: Vec<usize> = (0..mappings.len()).collect();
     order.sort_by_key(|index| ranks[*index]);
-    let mut begun = 0;
     for mapping in order.into_iter().map(|index| &mappings[index]) {
         let Some(from) = from(mapping).filter(|_| is_open(shared, mapping)) else { continue };
         match claim_if_many(shared, mapping, from).await {
-            Ok(units) => begun += units,
+            Ok(of_mapping) => {
+                due = DueJobs { begun: of_mapping.begun, wait: due.wait || of_mapping.wait };
+                if due.begun > 0 {
+                    break;
+                }
+            }
             Err(error) if error.is_of_this_table() => {
                 shared.bulk_writes.rests.found_few(&mapping.table, usize::MAX);
                 shared.log.of("writer").error(
@@ -73,7 +80,7 @@ pub(in crate::engine::write) async fn begin_due(shared: &Shared) -> Result<usize
             Err(error) => return Err(error),
         }
     }
-    Ok(begun)
+    Ok(due)
 }
 
 fn is_open(shared: &Shared, mapping: &Mapping) -> bool {
@@ -86,25 +93,26 @@ fn is_open(shared: &Shared, mapping: &Mapping) -> bool {
 }
 
 /// Begins a job where enough units are ready, and not too many jobs are under way.
-async fn claim_if_many(shared: &Shared, mapping: &Mapping, from: usize) -> Result<usize, Error> {
+async fn claim_if_many(shared: &Shared, mapping: &Mapping, from: usize) -> Result<DueJobs, Error> {
     let (fit, ready) = shared.store.ready_for_job(mapping, UNITS).await?;
     if fit < from {
         shared.bulk_writes.rests.found_few(&mapping.table, ready);
-        return Ok(0);
+        return Ok(DueJobs::default());
     }
     if shared.store.write_jobs_under_way().await? >= AT_ONCE {
-        return Ok(0);
+        return Ok(DueJobs::default());
     }
     // Two jobs with children of the same parents lock each other out.
     let mappings = shared.mappings();
-    let is_child =
-        |of: &Mapping| of.object != mapping.object && naming(&mappings, of).contains(&mapping.table);
-    if mappings.iter().any(is_child)
+    if named_by(&mappings, &mapping.table).any(|of| of.object != mapping.object)
         && shared.store.has_write_job(std::slice::from_ref(&mapping.table)).await?
     {
-        return Ok(0);
+        return Ok(DueJobs { begun: 0, wait: true });
     }
-    claim(shared, mapping).await
+    if !bulk_limits::may_write(shared).await || shared.link.closed_for().is_some() {
+        return Ok(DueJobs::default());
+    }
+    Ok(DueJobs { begun: claim(shared, mapping).await?, wait: false })
 }
 
 /// Claims units for a job and begins it. Whatever keeps it from that, somebody sees to its units.
@@ -154,16 +162,14 @@ async fn begin(shared: &Shared, mut driven: Driven, units: Vec<Claimed>) -> Resu
         for part in units.chunks(BACK) {
             give_back(shared, &driven.claim, part.to_vec(), UnitOutcome::Stopped).await?;
         }
-        shared.store.end_write_job(&driven.job.token).await?;
+        driven.end(shared).await?;
         return Ok(Begun::Over);
     }
     let Some(from) = from(&mapping).filter(|_| mapping.access != Access::ReadOnly) else {
         driven.give_all_back(shared).await?;
         return Ok(Begun::Over);
     };
-    let ready = units.len();
     let Some(prepared) = prepare(shared, &mut driven, &mapping, units, from).await? else {
-        shared.bulk_writes.rests.found_few(&mapping.table, ready);
         driven.give_all_back(shared).await?;
         return Ok(Begun::Over);
     };
@@ -206,6 +212,7 @@ async fn prepare(
     mut units: Vec<Claimed>,
     from: usize,
 ) -> Result<Option<(Call, Prepared)>, Error> {
+    let ready = units.len();
     let mut room = BYTES;
     let mut kinds: BTreeMap<Call, Prepared> = BTreeMap::new();
     while !units.is_empty() {
@@ -236,7 +243,10 @@ async fn prepare(
     // What fills a job is enough, however few rows that are.
     let is_full = |call: &Call| room < BYTES / 2 || kinds.get(call).is_some_and(|kind| kind.is_full);
     let enough = most.filter(|(count, call)| *count >= from || *count > 0 && is_full(call));
-    let Some((_, call)) = enough else { return Ok(None) };
+    let Some((_, call)) = enough else {
+        shared.bulk_writes.rests.found_few(&mapping.table, ready);
+        return Ok(None);
+    };
     let Some(prepared) = kinds.remove(&call) else { return Ok(None) };
     let goes: HashSet<_> = prepared.units.iter().map(|unit| unit.row).collect();
     if !kinds.is_empty() {
@@ -308,6 +318,8 @@ async fn send(
     if !mapping_of(shared, &mapping.table).is_some_and(|now| goes(&now)) {
         return Ok(Begun::Left);
     }
+    // Here, for it may wait while somebody asks how much is left.
+    shared.bulk_limits.take_batch().await;
     // From now on it may be worked on, whatever becomes of us.
     driven.job.closed = true;
     if !may_ask(shared, &mut driven).await? {

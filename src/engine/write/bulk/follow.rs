@@ -7,20 +7,21 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::domain::mappings::mapping::Mapping;
-use crate::engine::{Shared, connection, table_check};
+use crate::domain::mappings::mapping::{Access, Mapping};
+use crate::engine::{Shared, bulk_limits, connection, table_check};
 use crate::postgres::Error;
 use crate::postgres::changes::write_jobs::WriteJob;
 use crate::salesforce;
 use crate::salesforce::ingest::{IngestCounts, IngestState};
 
-use super::begin::ask;
+use super::begin::{ask, least};
 use super::results::{self, Known};
 use super::{Driven, mapping_of, rest};
 
-/// Between two looks for jobs that nobody drives, and for units whose job is gone.
-const LOOK: Duration = Duration::from_millis(500);
-const ORPHANS: Duration = Duration::from_secs(10);
+/// Between two looks for jobs that nobody drives, and for units whose job is gone. There are some after an engine died: what
+/// is left in good order is told within one process, and found by others with the next look.
+const LOOK: Duration = Duration::from_secs(5);
+const ORPHANS: Duration = Duration::from_secs(60);
 /// So many looks at a job come close upon each other: small jobs are done by then.
 const FIRST_LOOKS: u32 = 5;
 /// Between two of them, and between two of those after them at most.
@@ -68,20 +69,20 @@ enum Look {
 /// Runs until the end of the engine.
 pub(in crate::engine) async fn run(shared: Arc<Shared>) {
     let mut jobs: Vec<Followed> = Vec::new();
-    let mut orphans = Instant::now();
+    let mut left = Left { jobs: Instant::now(), orphans: Instant::now() };
     for mapping in shared.mappings().iter() {
         rest::forget(&shared, mapping).await;
     }
     while !shared.stop.is_cancelled() {
-        let gone_on = go_on(&shared, &mut jobs, &mut orphans).await;
+        let gone_on = go_on(&shared, &mut jobs, &mut left).await;
         if shared.trouble.check(WORK, gone_on).is_none() {
             shared.pause(ERROR_PAUSE).await;
             continue;
         }
-        let next = jobs.iter().map(|job| job.next.saturating_duration_since(Instant::now())).min();
+        let next = jobs.iter().map(|job| job.next).min().map_or(left.jobs, |next| next.min(left.jobs));
         tokio::select! {
-            () = tokio::time::sleep(next.unwrap_or(LOOK).min(LOOK)) => {}
-            () = shared.bulk_writes.wake.notified() => {}
+            () = tokio::time::sleep_until(next) => {}
+            () = shared.bulk_writes.wake.notified() => left.jobs = Instant::now(),
             () = shared.stop.cancelled() => {}
         }
     }
@@ -93,13 +94,20 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>) {
 }
 
 /// One look at everything that is due. What is in the way of one job keeps no other waiting; the first failure is returned.
-async fn go_on(shared: &Shared, jobs: &mut Vec<Followed>, orphans: &mut Instant) -> Result<(), Error> {
+async fn go_on(shared: &Shared, jobs: &mut Vec<Followed>, left: &mut Left) -> Result<(), Error> {
     let handed = shared.bulk_writes.handed_over();
     jobs.extend(handed.into_iter().map(follow));
     rest::look(shared).await;
-    let mut failed = take_what_is_left(shared, jobs, orphans).await.err();
+    look_at_limits(shared).await;
+    let mut failed = take_what_is_left(shared, jobs, left).await.err();
     let mut at = 0;
     while at < jobs.len() && !shared.stop.is_cancelled() {
+        // A look may take as long as several requests, and ends no lease of another job.
+        for other in jobs.iter_mut() {
+            if shared.stop.is_cancelled() || other.driven.renew_if_due(shared).await.is_err() {
+                break;
+            }
+        }
         match look_if_due(shared, &mut jobs[at]).await {
             Ok(Look::Done) => drop(jobs.remove(at)),
             Ok(Look::Later) => at += 1,
@@ -114,14 +122,34 @@ async fn go_on(shared: &Shared, jobs: &mut Vec<Followed>, orphans: &mut Instant)
     failed.map_or(Ok(()), Err)
 }
 
+/// While changes go by calls because a limit of the org is near its end: whether it still is.
+async fn look_at_limits(shared: &Shared) {
+    if shared.bulk_limits.short().is_none() || shared.link.closed_for().is_some() {
+        return;
+    }
+    if least(shared).is_none() {
+        return shared.bulk_limits.forget();
+    }
+    if bulk_limits::may_write(shared).await {
+        shared.wake_writer.notify_one();
+    }
+}
+
+/// When it is looked next for what other engines left.
+struct Left {
+    jobs: Instant,
+    orphans: Instant,
+}
+
 /// Takes over what nobody drives any more.
-async fn take_what_is_left(
-    shared: &Shared,
-    jobs: &mut Vec<Followed>,
-    orphans: &mut Instant,
-) -> Result<(), Error> {
-    if *orphans <= Instant::now() {
-        *orphans = Instant::now() + ORPHANS;
+async fn take_what_is_left(shared: &Shared, jobs: &mut Vec<Followed>, left: &mut Left) -> Result<(), Error> {
+    let now = Instant::now();
+    if left.jobs > now {
+        return Ok(());
+    }
+    left.jobs = now + LOOK;
+    if left.orphans <= now {
+        left.orphans = now + ORPHANS;
         tell_orphans(shared, shared.store.rescue_without_write_job().await?);
     }
     while let Some(job) = take_over(shared).await? {
@@ -253,7 +281,8 @@ async fn look(shared: &Shared, followed: &mut Followed) -> Result<Look, Error> {
 }
 
 /// Sees to a job that is open. One that was not closed is ended. One that was may be closed at any moment by the request that
-/// tells so, and would be ended in the middle then: it is closed again, unless writes are stopped.
+/// tells so, and would be ended in the middle then: it is closed again, unless writes are stopped. What is only read by now
+/// is ended all the same: nobody would ever close it.
 async fn see_to_open(
     shared: &Shared,
     followed: &mut Followed,
@@ -261,7 +290,8 @@ async fn see_to_open(
     id: &str,
 ) -> Result<Look, Error> {
     let closed = followed.driven.job.closed;
-    if closed && shared.writes_are_off(&mapping.table) {
+    let is_written = mapping.access != Access::ReadOnly;
+    if closed && is_written && shared.writes_are_off(&mapping.table) {
         return Ok(later(shared, followed));
     }
     if !followed.driven.renew(shared).await? {
@@ -271,7 +301,7 @@ async fn see_to_open(
     if shared.stop.is_cancelled() || !followed.driven.may_ask(shared) {
         return Ok(later(shared, followed));
     }
-    let asked = if closed && followed.not_closed < TRIES {
+    let asked = if closed && is_written && followed.not_closed < TRIES {
         ask(shared, mapping, shared.client.close_ingest_job(id)).await
     } else {
         ask(shared, mapping, shared.client.abort_ingest_job(id)).await
@@ -293,14 +323,20 @@ async fn end(
     (state, counts): (&IngestState, Option<IngestCounts>),
 ) -> Result<Look, Error> {
     let known = match Known::ask(shared, mapping, id, &followed.driven.job, counts).await {
-        Ok(known) => known,
+        Ok(Some(known)) => known,
+        Ok(None) => return Ok(later(shared, followed)),
+        Err(error) if connection::concerns_link(&error) => {
+            connection::report(shared, &error).await;
+            return Ok(later(shared, followed));
+        }
+        // Salesforce answers, and what it tells of this job is no reason to ask for nothing else.
         Err(error) => {
-            connection::note_failure(shared, &error).await;
-            followed.useless += u32::from(!connection::concerns_link(&error));
-            if followed.useless < TRIES {
-                return Ok(later(shared, followed));
+            followed.useless += 1;
+            if followed.useless >= TRIES {
+                return lose(shared, followed, mapping, &error).await;
             }
-            return lose(shared, followed, mapping, &error).await;
+            tell_refused(shared, followed, mapping, id, &error).await;
+            return Ok(later(shared, followed));
         }
     };
     if !results::keep(shared, &mut followed.driven, mapping, id, &known).await? {
@@ -397,7 +433,10 @@ async fn tell_refused(
         return;
     }
     shared.log.of("writer").warn(
-        format!("{}: how a job of Bulk API 2.0 is cannot be learnt; its rows wait for that", mapping.object),
+        format!(
+            "{}: how it is with a job of Bulk API 2.0 cannot be learnt; its rows wait for that",
+            mapping.object
+        ),
         json!({"mapping": mapping.object, "job": id, "cause": error.to_string()}),
     );
 }

@@ -33,9 +33,10 @@ use crate::postgres::Error;
 use crate::postgres::changes::write_jobs::WriteJob;
 
 use super::claim::Claim;
+use super::dependencies::named_by;
 use crate::engine::Shared;
 
-pub(super) use begin::{begin_due, least};
+pub(super) use begin::{DueJobs, begin_due, least};
 pub(in crate::engine) use follow::run;
 
 /// How many units are acknowledged in one transaction, and how many are given back in one.
@@ -115,8 +116,17 @@ impl Driven {
         let units = shared.store.held_for_write_job(&self.job.token).await?;
         let count = units.len();
         self.give_back(shared, units).await?;
-        shared.store.end_write_job(&self.job.token).await?;
+        self.end(shared).await?;
         Ok(count)
+    }
+
+    /// Ends it: what became of its units is kept, or they are elsewhere. Deletes that waited for it go.
+    async fn end(&self, shared: &Shared) -> Result<(), Error> {
+        let mappings = shared.mappings();
+        let waited = named_by(&mappings, &self.job.table).map(|of| of.table.as_str()).collect::<Vec<_>>();
+        shared.store.end_write_job(&self.job.token, &waited).await?;
+        shared.wake_writer.notify_one();
+        Ok(())
     }
 
     /// Gives units back unsent, in transactions of a bounded size. No attempt is counted (I8).

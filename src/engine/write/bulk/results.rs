@@ -46,16 +46,20 @@ impl Known {
         Known { parts: Vec::new(), places: HashMap::new(), unmarked: 0 }
     }
 
-    /// Asks for them. They are useless where they are not as many as the job says that it looked at.
+    /// Asks for them; nothing where the way to Salesforce is closed meanwhile. They are useless where they are not as many as
+    /// the job says that it looked at.
     pub(super) async fn ask(
         shared: &Shared,
         mapping: &Mapping,
         id: &str,
         job: &WriteJob,
         counts: Option<IngestCounts>,
-    ) -> Result<Known, salesforce::Error> {
+    ) -> Result<Option<Known>, salesforce::Error> {
         let mut known = Known::nothing();
         for part in ResultPart::ALL {
+            if shared.link.closed_for().is_some() {
+                return Ok(None);
+            }
             let rows = ask(shared, mapping, shared.client.ingest_results(id, part)).await?;
             if !rows.is_empty() && rows.place(&job.key_field).is_none() {
                 return Err(shared.client.unusable("the results of a job do not name its records"));
@@ -65,7 +69,7 @@ impl Known {
         if !known.adds_up(counts) {
             return Err(shared.client.unusable("the results of a job are not as many as it says"));
         }
-        Ok(known)
+        Ok(Some(known))
     }
 
     fn adds_up(&self, counts: Option<IngestCounts>) -> bool {
@@ -173,7 +177,7 @@ pub(super) async fn keep(
     let Some((call, units)) = call_of(&driven.job.operation).zip(units) else {
         let text = "what was kept of a job of Bulk API 2.0 cannot be read; its rows are sent again";
         shared.log.of("writer").error(text, json!({"mapping": mapping.object, "job": id}));
-        shared.store.end_write_job(&driven.job.token).await?;
+        driven.end(shared).await?;
         return Ok(true);
     };
     let Sorted { answered, unprocessed, lost } = sort(mapping, call, units, known);
@@ -189,9 +193,8 @@ pub(super) async fn keep(
     if !keep_lost(shared, driven, mapping, id, call, lost).await? {
         return Ok(false);
     }
-    shared.store.end_write_job(&driven.job.token).await?;
+    driven.end(shared).await?;
     tell_end(shared, driven, mapping, id, settled, (back, unknown), known.unmarked);
-    shared.wake_writer.notify_one();
     Ok(true)
 }
 
