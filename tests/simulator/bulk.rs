@@ -468,3 +468,19 @@ async fn a_query_job_is_refused_held_ended_and_reads_deleted_records_too() {
     assert_eq!(session.call(Method::DELETE, &format!("jobs/query/{id}"), Value::Null).await.0, 204);
     assert_eq!(session.job("query", &id).await[0]["errorCode"], "NOT_FOUND");
 }
+
+#[tokio::test]
+async fn what_another_system_keeps_is_not_read_in_bulk_and_airbytes_source_goes_on_by_queries() {
+    let session = Session::start().await;
+    let query = json!({"operation": "queryAll", "query": "SELECT ExternalId FROM Stock__x"});
+    let (status, refused) = session.call(Method::POST, "jobs/query", query).await;
+    assert_eq!(
+        (status, refused),
+        (
+            400,
+            json!([{"errorCode": "INVALIDENTITY", "message": "Entity 'Stock__x' is not supported by the Bulk API."}])
+        )
+    );
+    let (status, refused) = session.call(Method::POST, "jobs/ingest", insert("Stock__x")).await;
+    assert_eq!((status, &refused[0]["errorCode"]), (400, &json!("INVALIDENTITY")));
+}

@@ -7,9 +7,11 @@ use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::classic::ClassicJob;
 use super::sheet::{Dialect, Sheet};
 use crate::simulator::ids::make_id;
 use crate::simulator::records::datetime;
+use crate::simulator::rejection::Rejection;
 use crate::simulator::soql::Rows;
 use crate::simulator::users::User;
 
@@ -61,7 +63,7 @@ impl Operation {
         }
     }
 
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Operation::Insert => "insert",
             Operation::Update => "update",
@@ -95,6 +97,10 @@ impl Head {
         self.modified = Utc::now();
     }
 
+    pub(super) fn modified(&self) -> DateTime<Utc> {
+        self.modified
+    }
+
     fn told(&self, operation: &str) -> Value {
         let version: f64 = self.version.trim_start_matches('v').parse().unwrap_or_default();
         json!({"id": self.id, "operation": operation, "object": self.object, "createdById": User::Integration.id(),
@@ -120,7 +126,7 @@ pub(super) struct Done {
     /// Of the record, where it is known.
     pub(super) id: String,
     /// Whether it was created, or why it was refused.
-    pub(super) outcome: Result<bool, String>,
+    pub(super) outcome: Result<bool, Vec<Rejection>>,
 }
 
 /// A job that writes records.
@@ -192,6 +198,10 @@ pub(in crate::simulator) struct Query {
     pub(super) all: bool,
     /// Whether a big table is read in chunks of its ids.
     pub(super) in_chunks: bool,
+    /// The numbers of the first and the last record of the chunk that it reads, where it reads one.
+    pub(super) part: Option<(u64, u64)>,
+    /// Why it failed.
+    pub(super) error: Option<String>,
     /// What it found, when it is complete.
     pub(super) rows: Option<Arc<Rows>>,
 }
@@ -218,6 +228,8 @@ const KEPT: usize = 200;
 const KEPT_ALWAYS: usize = 25;
 /// The bytes that they may hold together, of a kind.
 const HELD: usize = 512 * 1024 * 1024;
+/// What the ids of batches begin with.
+const BATCH: &str = "751";
 /// About what a record takes that a query found.
 const RECORD: usize = 256;
 
@@ -226,6 +238,8 @@ const RECORD: usize = 256;
 pub(in crate::simulator) struct Jobs {
     pub(in crate::simulator) ingest: BTreeMap<String, Ingest>,
     pub(super) query: BTreeMap<String, Query>,
+    /// Jobs of the Bulk API before 2.0; each of their batches stands among the jobs above.
+    pub(super) classic: BTreeMap<String, ClassicJob>,
     made: u64,
     pub(in crate::simulator) batches: u64,
     pub(in crate::simulator) queries: u64,
@@ -235,15 +249,38 @@ impl Jobs {
     /// Forgets the oldest jobs that are over, as an org does after some days, where too many are held.
     pub(super) fn make_room(&mut self) {
         let over = |head: &Head, size: usize| head.state.is_over().then_some(size);
-        forget(&mut self.ingest, |job| over(&job.head, job.size));
-        let found = |job: &Query| job.rows.as_ref().map_or(0, |rows| rows.len());
-        forget(&mut self.query, |job| over(&job.head, found(job) * RECORD));
+        let found = |job: &Query| job.rows.as_ref().map_or(0, |rows| rows.len()) * RECORD;
+        let batch = |id: &str| {
+            let ingest = self.ingest.get(id).map(|job| over(&job.head, job.size));
+            ingest.or_else(|| self.query.get(id).map(|job| over(&job.head, found(job)))).unwrap_or(Some(0))
+        };
+        forget(&mut self.classic, |job| {
+            let size = || job.batch_ids().map(batch).sum::<Option<usize>>();
+            job.is_closed().then(size).flatten()
+        });
+        let classic = &self.classic;
+        let stays = |id: &str| !is_batch(id) || classic.values().any(|job| job.has_batch(id));
+        self.ingest.retain(|id, _| stays(id));
+        self.query.retain(|id, _| stays(id));
+        let job = |head: &Head, size: usize| over(head, size).filter(|_| !is_batch(&head.id));
+        forget(&mut self.ingest, |ingest| job(&ingest.head, ingest.size));
+        forget(&mut self.query, |query| job(&query.head, found(query)));
     }
 
     pub(super) fn next_id(&mut self) -> String {
         self.made += 1;
         make_id("750", self.made)
     }
+
+    pub(super) fn next_batch_id(&mut self) -> String {
+        self.made += 1;
+        make_id(BATCH, self.made)
+    }
+}
+
+/// Whether an id is that of a batch of the Bulk API before 2.0.
+pub(super) fn is_batch(id: &str) -> bool {
+    id.starts_with(BATCH)
 }
 
 /// Forgets the oldest of the jobs that are over; `size` is what such a job holds.

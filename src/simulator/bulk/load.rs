@@ -183,7 +183,7 @@ impl Load {
                 });
                 match saved {
                     Ok((id, created)) => Done { row, id, outcome: Ok(created) },
-                    Err(rejections) => Done { row, id: known, outcome: Err(told(&rejections)) },
+                    Err(rejections) => Done { row, id: known, outcome: Err(rejections) },
                 }
             })
             .collect();
@@ -268,7 +268,7 @@ impl Load {
 }
 
 /// `CODE:message:Field1 Field2 --`
-fn told(rejections: &[Rejection]) -> String {
+pub(super) fn told(rejections: &[Rejection]) -> String {
     let one = |rejection: &Rejection| {
         let fields = rejection.fields.join(" ");
         let space = if fields.is_empty() { "" } else { " " };
