@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Session;
 
@@ -124,4 +125,22 @@ async fn who_has_a_password_and_no_app_logs_in_by_soap_and_who_has_both_by_oauth
     assert!(grant("simulated-password").await["access_token"].is_string());
     let refused = json!({"error": "invalid_grant", "error_description": "authentication failure"});
     assert_eq!(grant("wrong").await, refused);
+}
+
+#[tokio::test]
+async fn headers_are_named_as_an_org_writes_them() {
+    // Airbyte's source looks for names of headers as texts, and reads results wrongly where it finds one in small letters.
+    let session = Session::start().await;
+    let address = session.base.trim_start_matches("http://");
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "GET /services/data/v62.0/limits HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
+        session.token
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    for name in ["\r\nContent-Type: application/json", "\r\nSforce-Limit-Info: api-usage="] {
+        assert!(answer.contains(name), "{answer}");
+    }
 }

@@ -74,7 +74,6 @@ assert.deepEqual(heap.map(({ success }) => success), [true, false]);
 assert.match(heap[1].errors[0], /^REQUIRED_FIELD_MISSING:/);
 const old = await (await conn.bulk.query(`SELECT Name, NumberOfEmployees FROM Account WHERE Name = 'old bulk'`)).toArray();
 assert.deepEqual(old, [{ Name: 'old bulk', NumberOfEmployees: '7' }]);
-await assert.rejects(conn.bulk.load('Nope', 'insert', [{ Name: 'x' }]), refused('InvalidJob'));
 
 // All or none, with a reference from one to the next.
 const composite = (last) => conn.request({
