@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::call::{Call, form, percent_decode, token_of};
+use super::call::{Call, form, origin, percent_decode, token_of};
 use super::faults::{Early, Late};
 use super::org::{Org, State};
 use super::own::admin;
@@ -176,16 +176,6 @@ fn early_answer(early: Early) -> Response<Body> {
             "An unexpected error occurred. Please include this ErrorId if you contact support: 1452464078-314667 (-1173371248)",
         ),
     }
-}
-
-/// What change events say of where a change comes from: the API, its version, and the name that the client gave itself.
-pub(super) fn origin(headers: &HeaderMap, version: &str, rest: &[&str]) -> String {
-    let options =
-        headers.get("Sforce-Call-Options").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut options = options.split([',', ';']).map(str::trim);
-    let client = options.find_map(|option| option.strip_prefix("client=")).unwrap_or_default();
-    let api = if rest.first() == Some(&"jobs") { "bulk" } else { "rest" };
-    format!("com/salesforce/api/{api}/{};client={client}", version.trim_start_matches('v'))
 }
 
 /// Why a request has no session.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use csv::StringRecord;
 use serde_json::{Map, Value, json};
 
-use super::jobs::Operation;
+use super::operation::Operation;
 use super::sheet::Sheet;
 use crate::simulator::rejection::{Rejection, Saved};
 use crate::simulator::schema::{FieldDef, Kind, ObjectDef, type_names};

@@ -8,8 +8,9 @@ use axum::body::Body;
 use axum::http::{Method, Response};
 use serde_json::Value;
 
-use super::jobs::{Done, Head, Ingest, JobState, Operation, is_batch};
+use super::jobs::{Done, Head, Ingest, JobState, is_batch};
 use super::load;
+use super::operation::Operation;
 use super::results::{
     csv, job_body, list, no_entity, no_such_state, wanted_state, wrong_state, wrong_version,
 };

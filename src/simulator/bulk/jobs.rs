@@ -7,7 +7,8 @@ use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::classic::ClassicJob;
+use super::classic::job::ClassicJob;
+use super::operation::Operation;
 use super::sheet::{Dialect, Sheet};
 use crate::simulator::ids::make_id;
 use crate::simulator::records::datetime;
@@ -41,35 +42,6 @@ impl JobState {
     /// Whether nothing happens to it any more.
     pub(super) fn is_over(self) -> bool {
         matches!(self, JobState::JobComplete | JobState::Failed | JobState::Aborted)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
-    Insert,
-    Update,
-    Upsert,
-    Delete,
-}
-
-impl Operation {
-    pub(super) fn of_word(word: &str) -> Option<Operation> {
-        match word {
-            "insert" => Some(Operation::Insert),
-            "update" => Some(Operation::Update),
-            "upsert" => Some(Operation::Upsert),
-            "delete" => Some(Operation::Delete),
-            _ => None,
-        }
-    }
-
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Operation::Insert => "insert",
-            Operation::Update => "update",
-            Operation::Upsert => "upsert",
-            Operation::Delete => "delete",
-        }
     }
 }
 

@@ -10,7 +10,8 @@ use rand::seq::SliceRandom;
 use serde_json::{Map, Value};
 
 use super::columns::Columns;
-use super::jobs::{Done, JobState, Operation};
+use super::jobs::{Done, JobState};
+use super::operation::Operation;
 use super::sheet::Sheet;
 use crate::simulator::collections::named_twice;
 use crate::simulator::hold::go_on;

@@ -6,6 +6,7 @@ mod columns;
 mod ingest;
 pub(super) mod jobs;
 mod load;
+mod operation;
 mod query;
 mod results;
 mod sheet;

@@ -8,9 +8,10 @@ use axum::http::{Method, Response};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::told::{Form, document, elements, error, json_of, told};
-use super::{ClassicJob, Work, no_job};
-use crate::simulator::bulk::jobs::{Done, Head, Ingest, JobState, Operation, Query};
+use super::job::{Batch, ClassicJob, Work};
+use super::told::{Form, document, elements, error, json_of, no_job, told};
+use crate::simulator::bulk::jobs::{Done, Head, Ingest, JobState, Query};
+use crate::simulator::bulk::operation::Operation;
 use crate::simulator::bulk::results::csv;
 use crate::simulator::bulk::sheet::Dialect;
 use crate::simulator::bulk::{load, query};
@@ -27,15 +28,6 @@ use crate::simulator::soql::{self, Fault, Rows};
 const SIZE_LIMIT: usize = 10_000_000;
 /// What stands in place of records where a query found none.
 const NONE_FOUND: &str = "Records not found for this query";
-
-/// A batch; what becomes of it is kept with the jobs of Bulk API 2.0.
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) id: String,
-    /// As it came.
-    request: Bytes,
-    created: DateTime<Utc>,
-}
 
 /// How far a batch is.
 struct Progress {

@@ -5,104 +5,26 @@
 //! Not there: data in XML or ZIP, `hardDelete`, and the order of a serial job.
 
 mod batches;
+pub(super) mod job;
 mod told;
 
 use axum::body::Body;
 use axum::http::{Method, Response};
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use serde_json::{Value, json};
 
-use super::jobs::Operation;
-use crate::simulator::call::Call;
+use super::operation::Operation;
+use crate::simulator::call::{Call, origin, token_of};
 use crate::simulator::faults::Early;
 use crate::simulator::org::{Org, State};
 use crate::simulator::records::datetime;
 use crate::simulator::users::User;
-use told::{Form, error, job_info, read_body};
+use job::{ClassicJob, ClassicState, Work};
+use told::{Form, error, no_job, read_body, told};
 
 /// Records of a chunk where the client names no number, and the most that it may name.
 const CHUNK: usize = 100_000;
 const CHUNK_LIMIT: usize = 250_000;
-
-/// What a job does with its batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Work {
-    /// Deleted records, too, or not.
-    Read {
-        all: bool,
-    },
-    Write(Operation),
-}
-
-impl Work {
-    fn of_word(word: &str) -> Option<Work> {
-        match word {
-            "query" => Some(Work::Read { all: false }),
-            "queryAll" => Some(Work::Read { all: true }),
-            other => Operation::of_word(other).map(Work::Write),
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Work::Read { all: false } => "query",
-            Work::Read { all: true } => "queryAll",
-            Work::Write(operation) => operation.word(),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ClassicState {
-    Open,
-    Closed,
-    Aborted,
-}
-
-impl ClassicState {
-    fn word(self) -> &'static str {
-        match self {
-            ClassicState::Open => "Open",
-            ClassicState::Closed => "Closed",
-            ClassicState::Aborted => "Aborted",
-        }
-    }
-}
-
-/// A job with its batches.
-#[derive(Debug)]
-pub(super) struct ClassicJob {
-    id: String,
-    object: String,
-    /// `v61.0`
-    version: String,
-    work: Work,
-    key: Option<String>,
-    /// Of the data.
-    form: Form,
-    /// Records of a chunk, where a query is to be read in chunks of its ids.
-    chunk: Option<usize>,
-    state: ClassicState,
-    created: DateTime<Utc>,
-    modified: DateTime<Utc>,
-    batches: Vec<batches::Batch>,
-}
-
-impl ClassicJob {
-    /// Whether nothing is added to it any more.
-    pub(super) fn is_closed(&self) -> bool {
-        self.state != ClassicState::Open
-    }
-
-    pub(super) fn has_batch(&self, id: &str) -> bool {
-        self.batches.iter().any(|batch| batch.id == id)
-    }
-
-    /// The ids of its batches.
-    pub(super) fn batch_ids(&self) -> impl Iterator<Item = &str> {
-        self.batches.iter().map(|batch| batch.id.as_str())
-    }
-}
 
 /// Answers everything below `/services/async`.
 pub(in crate::simulator) async fn answer_async(
@@ -112,7 +34,7 @@ pub(in crate::simulator) async fn answer_async(
     rest: &[&str],
 ) -> Response<Body> {
     let asked = Form::asked(&call);
-    call.origin = crate::simulator::routes::origin(&call.headers, version, &["jobs"]);
+    call.origin = origin(&call.headers, version, &["jobs"]);
     let early = {
         let mut state = org.lock();
         state.requests += 1;
@@ -144,7 +66,7 @@ pub(in crate::simulator) async fn answer_async(
 /// Whether a session comes with the request: in the header of this API, or as everywhere else.
 fn has_session(state: &State, call: &Call) -> bool {
     let own = call.headers.get("X-SFDC-Session").and_then(|value| value.to_str().ok());
-    let token = own.or_else(|| crate::simulator::call::token_of(&call.headers));
+    let token = own.or_else(|| token_of(&call.headers));
     token.is_some_and(|token| state.tokens.iter().any(|known| known == token))
 }
 
@@ -179,10 +101,6 @@ fn told_of(
         Some(job) => look(&state, job),
         None => no_job(asked, id),
     }
-}
-
-fn no_job(asked: Form, id: &str) -> Response<Body> {
-    error(asked, "InvalidJob", &format!("Unable to find a job with id: {id}"))
 }
 
 fn create(org: &Org, call: &Call, version: &str, asked: Form) -> Response<Body> {
@@ -305,4 +223,14 @@ fn head(job: &ClassicJob) -> Value {
         "createdDate": datetime(job.created), "systemModstamp": datetime(job.modified), "state": job.state.word(),
         "externalIdFieldName": job.key, "concurrencyMode": "Parallel", "contentType": job.form.word(),
         "apiVersion": version})
+}
+
+/// A job with the numbers of its batches.
+fn job_info(status: u16, state: &State, job: &ClassicJob, form: Form) -> Response<Body> {
+    let mut values = head(job);
+    if let (Value::Object(values), Value::Object(numbers)) = (&mut values, batches::batch_numbers(state, job))
+    {
+        values.extend(numbers);
+    }
+    told(status, form, "jobInfo", &values)
 }

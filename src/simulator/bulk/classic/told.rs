@@ -4,10 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use super::batches::batch_numbers;
-use super::{ClassicJob, head};
 use crate::simulator::call::Call;
-use crate::simulator::org::State;
 use crate::simulator::records::instant;
 use crate::simulator::response::answer;
 use crate::simulator::xml::{escaped, unescaped};
@@ -103,13 +100,9 @@ pub(super) fn error(form: Form, code: &str, message: &str) -> Response<Body> {
     told(400, form, "error", &json!({"exceptionCode": code, "exceptionMessage": message}))
 }
 
-/// A job with the numbers of its batches.
-pub(super) fn job_info(status: u16, state: &State, job: &ClassicJob, form: Form) -> Response<Body> {
-    let mut values = head(job);
-    if let (Value::Object(values), Value::Object(numbers)) = (&mut values, batch_numbers(state, job)) {
-        values.extend(numbers);
-    }
-    told(status, form, "jobInfo", &values)
+/// There is no such job.
+pub(super) fn no_job(asked: Form, id: &str) -> Response<Body> {
+    error(asked, "InvalidJob", &format!("Unable to find a job with id: {id}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,96 @@
+//! A job of the Bulk API before 2.0, with its batches.
+
+use axum::body::Bytes;
+use chrono::{DateTime, Utc};
+
+use super::told::Form;
+use crate::simulator::bulk::operation::Operation;
+
+/// What a job does with its batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Deleted records, too, or not.
+    Read {
+        all: bool,
+    },
+    Write(Operation),
+}
+
+impl Work {
+    pub(super) fn of_word(word: &str) -> Option<Work> {
+        match word {
+            "query" => Some(Work::Read { all: false }),
+            "queryAll" => Some(Work::Read { all: true }),
+            other => Operation::of_word(other).map(Work::Write),
+        }
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Work::Read { all: false } => "query",
+            Work::Read { all: true } => "queryAll",
+            Work::Write(operation) => operation.word(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClassicState {
+    Open,
+    Closed,
+    Aborted,
+}
+
+impl ClassicState {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            ClassicState::Open => "Open",
+            ClassicState::Closed => "Closed",
+            ClassicState::Aborted => "Aborted",
+        }
+    }
+}
+
+/// A job with its batches.
+#[derive(Debug)]
+pub(in crate::simulator::bulk) struct ClassicJob {
+    pub(super) id: String,
+    pub(super) object: String,
+    /// `v61.0`
+    pub(super) version: String,
+    pub(super) work: Work,
+    pub(super) key: Option<String>,
+    /// Of the data.
+    pub(super) form: Form,
+    /// Records of a chunk, where a query is to be read in chunks of its ids.
+    pub(super) chunk: Option<usize>,
+    pub(super) state: ClassicState,
+    pub(super) created: DateTime<Utc>,
+    pub(super) modified: DateTime<Utc>,
+    pub(super) batches: Vec<Batch>,
+}
+
+impl ClassicJob {
+    /// Whether nothing is added to it any more.
+    pub(in crate::simulator::bulk) fn is_closed(&self) -> bool {
+        self.state != ClassicState::Open
+    }
+
+    pub(in crate::simulator::bulk) fn has_batch(&self, id: &str) -> bool {
+        self.batches.iter().any(|batch| batch.id == id)
+    }
+
+    /// The ids of its batches.
+    pub(in crate::simulator::bulk) fn batch_ids(&self) -> impl Iterator<Item = &str> {
+        self.batches.iter().map(|batch| batch.id.as_str())
+    }
+}
+
+/// A batch; what becomes of it is kept with the jobs of Bulk API 2.0.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) id: String,
+    /// As it came.
+    pub(super) request: Bytes,
+    pub(super) created: DateTime<Utc>,
+}
