@@ -8,8 +8,8 @@ use axum::http::{Method, Response};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::job::{Batch, ClassicJob, Work};
-use super::told::{Form, document, elements, error, json_of, no_job, told};
+use super::job::{Batch, ClassicJob, Form, Work};
+use super::told::{document, elements, error, json_of, no_job, told};
 use crate::simulator::bulk::jobs::{Done, Head, Ingest, JobState, Query};
 use crate::simulator::bulk::operation::Operation;
 use crate::simulator::bulk::results::csv;

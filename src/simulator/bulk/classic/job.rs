@@ -3,8 +3,24 @@
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 
-use super::told::Form;
 use crate::simulator::bulk::operation::Operation;
+
+/// The form of data, and of what is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// What is told of it is XML.
+    Csv,
+    Json,
+}
+
+impl Form {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Form::Csv => "CSV",
+            Form::Json => "JSON",
+        }
+    }
+}
 
 /// What a job does with its batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use crate::simulator::faults::Early;
 use crate::simulator::org::{Org, State};
 use crate::simulator::records::datetime;
 use crate::simulator::users::User;
-use job::{ClassicJob, ClassicState, Work};
-use told::{Form, error, no_job, read_body, told};
+use job::{ClassicJob, ClassicState, Form, Work};
+use told::{error, form_asked, no_job, read_body, told};
 
 /// Records of a chunk where the client names no number, and the most that it may name.
 const CHUNK: usize = 100_000;
@@ -33,7 +33,7 @@ pub(in crate::simulator) async fn answer_async(
     version: &str,
     rest: &[&str],
 ) -> Response<Body> {
-    let asked = Form::asked(&call);
+    let asked = form_asked(&call);
     call.origin = origin(&call.headers, version, &["jobs"]);
     let early = {
         let mut state = org.lock();

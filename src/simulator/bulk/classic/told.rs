@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
+use super::job::Form;
 use crate::simulator::call::Call;
 use crate::simulator::records::instant;
 use crate::simulator::response::answer;
@@ -12,29 +13,12 @@ use crate::simulator::xml::{escaped, unescaped};
 /// The namespace of all that is said in XML.
 const NAMESPACE: &str = "http://www.force.com/2009/06/asyncapi/dataload";
 
-/// The form of data, and of what is told of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// What is told of it is XML.
-    Csv,
-    Json,
-}
-
-impl Form {
-    /// The form of a request.
-    pub(super) fn asked(call: &Call) -> Form {
-        let named = call.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        match named.is_some_and(|named| named.contains("json")) {
-            true => Form::Json,
-            false => Form::Csv,
-        }
-    }
-
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Form::Csv => "CSV",
-            Form::Json => "JSON",
-        }
+/// The form of a request.
+pub(super) fn form_asked(call: &Call) -> Form {
+    let named = call.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    match named.is_some_and(|named| named.contains("json")) {
+        true => Form::Json,
+        false => Form::Csv,
     }
 }
 
