@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS syncdeck.unit (
     recreate boolean NOT NULL DEFAULT false,
     -- the newest entry of its first send as a new record, whose answer may be lost: what it carried is not sent as changed
     first_upto integer,
-    -- outcome to write back into a row that was locked: {"lastop", "err", "sfid"}
+    -- outcome to write back into a row that was locked: {"lastop", "err", "sfid", "upto"}; with "keeps", lastop and err only in place of PENDING
     outcome jsonb,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (table_name, record_id)

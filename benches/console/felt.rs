@@ -301,13 +301,13 @@ pub fn quiet(place: &Place, silent: &Path) {
     let steps: Vec<Met> = (0..20).map(|_| step(&mut session)).collect();
     for (which, percent) in [("median", 50), ("most", 100)] {
         let bytes = percentile(&mut steps.iter().map(|met| met.bytes as f64).collect::<Vec<_>>(), percent);
-        let cells = percentile(&mut steps.iter().map(|met| met.cells as f64).collect::<Vec<_>>(), percent);
+        let least = percentile(&mut steps.iter().map(|met| met.least as f64).collect::<Vec<_>>(), percent);
         figure(
             &format!("bytes of a cursor step, {which}"),
             bytes,
             "bytes",
-            ("the cells that change", cells),
-            2.0,
+            ("the difference as a terminal's own library writes it", least),
+            1.5,
         );
     }
     session.leave();

@@ -25,8 +25,8 @@ pub struct Met {
     pub took: Duration,
     /// The frame's bytes.
     pub bytes: usize,
-    /// The cells that are others than before the key.
-    pub cells: usize,
+    /// The bytes by which another program would make this screen of the one before the key.
+    pub least: usize,
 }
 
 struct Shown {
@@ -70,17 +70,11 @@ impl Shown {
         let bytes = self.bytes - std::mem::replace(&mut self.framed, self.bytes);
         let Some((since, holds)) = &self.watch else { return };
         if holds(&self.parser.screen().contents()) {
-            let cells = changed(&self.before, self.parser.screen());
-            self.met = Some(Met { took: at.saturating_duration_since(*since), bytes, cells });
+            let least = self.parser.screen().contents_diff(&self.before).len();
+            self.met = Some(Met { took: at.saturating_duration_since(*since), bytes, least });
             self.watch = None;
         }
     }
-}
-
-/// How many cells show something else, or show it otherwise.
-fn changed(before: &vt100::Screen, after: &vt100::Screen) -> usize {
-    let cells = (0..LINES).flat_map(|line| (0..COLUMNS).map(move |column| (line, column)));
-    cells.filter(|(line, column)| before.cell(*line, *column) != after.cell(*line, *column)).count()
 }
 
 /// A program on a terminal.

@@ -27,6 +27,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// How many entries are looked at in one go.
 const PART: i64 = 5_000;
+/// What keeps a table's entries where they are; the others are looked after.
+const NOT_ARCHIVED: &str = "changes that are done with cannot be archived";
 /// The operation under which tables without a mapping are listed.
 const OP: &str = "log";
 
@@ -39,6 +41,8 @@ struct Walk {
     error: i32,
     /// Tables without a mapping, as far as they were met.
     strangers: BTreeSet<String>,
+    /// Whether a table's entries could not be archived on this walk.
+    refused: bool,
     /// Whether the log was walked whole once.
     again: bool,
 }
@@ -69,6 +73,10 @@ impl Walk {
             let finished = shared.store.archive_finished(&mappings, &found.finished).await?;
             news |= !finished.given_up.is_empty() || !finished.put_back.is_empty();
             tell_finished(shared, &finished);
+            for (_, error) in &finished.refused {
+                shared.trouble.note(NOT_ARCHIVED, error);
+                self.refused = true;
+            }
         }
         news |= adopt(shared, &mappings, found.unowned).await?;
         self.strangers.extend(found.strangers);
@@ -76,6 +84,9 @@ impl Walk {
             Some(next) => next,
             None => {
                 tell_strangers(shared, &std::mem::take(&mut self.strangers)).await;
+                if !std::mem::take(&mut self.refused) {
+                    shared.trouble.over(NOT_ARCHIVED);
+                }
                 self.again = true;
                 0
             }
@@ -106,14 +117,14 @@ fn tell_finished(shared: &Shared, finished: &FinishedEntries) {
     }
     if !finished.given_up.is_empty() {
         let text = format!(
-            "the changes of {} rows were given up by IGNORED in _trigger_log; their errors are over",
+            "the changes of {} rows were given up in _trigger_log (IGNORED, or said to be done); their errors are over",
             finished.given_up.len()
         );
         log.warn(text, rows(&finished.given_up));
     }
     if !finished.put_back.is_empty() {
         let text = format!(
-            "the changes of {} rows were set to IGNORED in _trigger_log and are unsent again: Salesforce may have their \
+            "the changes of {} rows were given up in _trigger_log and are unsent again: Salesforce may have their \
              records; link, ignore or retry their errors",
             finished.put_back.len()
         );

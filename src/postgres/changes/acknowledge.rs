@@ -61,12 +61,12 @@ impl Store {
         mine.extend(&stopped);
         both(record_attempts(&transaction, batch, &mine), self.settle_entries(&transaction, &mine)).await?;
         failpoint::pass(failpoint::MID_ACKNOWLEDGE).await?;
+        let owed = self.owed_before(&transaction, &mine).await?;
         let deferred = match rows {
-            Rows::Now => self.write_back(&transaction, &mine).await?,
-            Rows::Later => writeback::all_deferred(&mine),
+            Rows::Now => self.write_back(&transaction, &mine, &owed).await?,
+            Rows::Later => writeback::all_deferred(&mine, &owed),
         };
         acked.deferred = deferred.len();
-        self.audit_taken_out(&transaction, &mine).await?;
         both(
             settle_units(&transaction, token, &mine, units, &deferred),
             sync_errors::settle_errors(&transaction, &self.grouping, &mine),
@@ -152,17 +152,37 @@ impl Store {
         Ok(())
     }
 
-    /// What somebody set to IGNORED and the claim met first is an operation of his all the same.
-    async fn audit_taken_out(&self, transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(), Error> {
+    /// What the rows of which no change is left were to be told before. What somebody set to IGNORED, and the claim met first,
+    /// is an operation of his: the audit has it, and the outcome of what was sent before that change is not the row's any more.
+    async fn owed_before(
+        &self,
+        transaction: &Transaction<'_>,
+        acks: &[&Ack],
+    ) -> Result<HashMap<RowRef, Value>, Error> {
         let mut tables: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
         for ack in acks.iter().filter(|ack| matches!(ack.outcome, UnitOutcome::Nothing { reason: NONE_LEFT }))
         {
             tables.entry(&ack.unit.table).or_default().push(ack.unit.row.0);
         }
+        let mut owed = HashMap::new();
         for (table, rows) in tables {
-            self.audit_ignored(transaction, table, &rows).await?;
+            let ignored = self.audit_ignored(transaction, table, &rows).await?;
+            let sql = format!(
+                "SELECT record_id, outcome FROM syncdeck.unit WHERE {UNITS_BY_KEY} AND outcome IS NOT NULL"
+            );
+            let found = transaction
+                .query_cached(&sql, &[&table, &rows])
+                .await
+                .context("look what rows were to be told")?;
+            for row in found {
+                let (record, outcome): (i32, Value) = (row.get(0), row.get(1));
+                let is_newest = |ignored: &i32| outcome["upto"].as_i64() < Some(i64::from(*ignored));
+                if !ignored.get(&record).is_some_and(is_newest) {
+                    owed.insert(RowRef { table: table.to_owned(), row: RowId(record) }, outcome);
+                }
+            }
         }
-        Ok(())
+        Ok(owed)
     }
 
     /// What nobody sends is Salesforce's to say: of rows in which such columns alone were changed, the records are read once

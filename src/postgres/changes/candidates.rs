@@ -240,7 +240,7 @@ impl Store {
                      WHERE u.table_name = c.table_name AND u.record_id = c.record_id AND u.lost > 0 AND {})
                  RETURNING c.sfid)
              INSERT INTO syncdeck.reread (table_name, sfid) SELECT DISTINCT $1, sfid FROM decided
-             WHERE NOT EXISTS (SELECT FROM {table} t WHERE t.sfid = decided.sfid) ON CONFLICT DO NOTHING",
+             WHERE NOT EXISTS (SELECT FROM {table} t WHERE t.sfid = decided.sfid) ORDER BY 2 ON CONFLICT DO NOTHING",
             self.is_plain(mapping),
         );
         client

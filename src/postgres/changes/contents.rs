@@ -89,6 +89,15 @@ impl Store {
         for (row, sfid) in self.accepted_ids(&client, mapping, &unknown).await? {
             contents.entry(row).or_default().sfid = Some(sfid);
         }
+        let is_unknown = |row: &&i32| {
+            contents
+                .get(&RowId(**row))
+                .is_none_or(|content| content.entries.is_empty() && content.sfid.is_none())
+        };
+        let finished: Vec<i32> = ids.iter().filter(is_unknown).copied().collect();
+        for (row, sfid) in self.named_by_finished(&client, table, &finished).await? {
+            contents.entry(row).or_default().sfid.get_or_insert(sfid);
+        }
         if mapping.rules.filter.is_some() {
             self.bring_back(&client, table, &mut contents).await?;
         }
@@ -101,6 +110,27 @@ impl Store {
             contents.entry(row).or_default().whole = Some(whole);
         }
         Ok(contents)
+    }
+
+    /// The records that entries name which somebody set to be done with, of rows of which nothing else is left.
+    async fn named_by_finished(
+        &self,
+        client: &PooledClient,
+        table: &str,
+        rows: &[i32],
+    ) -> Result<Vec<(RowId, String)>, Error> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT DISTINCT ON (record_id) record_id, sfid::text FROM {schema}._trigger_log log
+             WHERE table_name = $1 AND record_id = ANY($2) AND sfid IS NOT NULL AND {}
+             ORDER BY record_id, id DESC",
+            self.not_before_an_insert(),
+            schema = self.schema
+        );
+        let found = client.query_cached(&sql, &[&table, &rows]).await.context("look for records of rows")?;
+        Ok(found.iter().map(|row| (RowId(row.get(0)), row.get(1))).collect())
     }
 
     /// The changes of the rows `$2` of the table `$1` that were kept out for the reason `$3`, since Salesforce took one of

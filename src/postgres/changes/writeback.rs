@@ -13,20 +13,23 @@ use crate::domain::names::{RowId, RowRef};
 
 use crate::domain::changes::dispatch::{KEPT_OUT, NONE_LEFT};
 use crate::postgres::changes::custody::{UNREADABLE, UNREADABLE_CHANGES};
+use crate::postgres::changes::given_up::waits_for_nothing;
 use crate::postgres::changes::queue::{Ack, UNITS_BY_KEY, UnitOutcome};
 use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, failpoint};
 
 impl Store {
-    /// Writes a batch's outcomes into rows that nobody has locked. Returns those of rows that are.
+    /// Writes a batch's outcomes into rows that nobody has locked; `owed` is what rows of which no change is left were to be
+    /// told before. Returns the outcomes of rows that are locked.
     pub(in crate::postgres) async fn write_back(
         &self,
         transaction: &Transaction<'_>,
         acks: &[&Ack],
+        owed: &HashMap<RowRef, Value>,
     ) -> Result<HashMap<RowRef, Value>, Error> {
         failpoint::pass(failpoint::BEFORE_WRITE_BACK).await?;
         let mut tables: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
         for ack in acks {
-            let Some(mut outcome) = row_outcome(ack) else { continue };
+            let Some(mut outcome) = row_outcome(ack, owed) else { continue };
             outcome["id"] = json!(ack.unit.row);
             tables.entry(&ack.unit.table).or_default().push(outcome);
         }
@@ -77,10 +80,10 @@ impl Store {
                  SELECT CASE WHEN o.sfid IS NULL OR o.sfid = t.sfid::text OR EXISTS (
                              SELECT FROM {name} other WHERE other.sfid::text = o.sfid AND other.id <> t.id)
                          THEN t.sfid ELSE o.sfid END,
-                     CASE WHEN newer.there THEN t._hc_lastop ELSE o.lastop END,
-                     CASE WHEN newer.there THEN t._hc_err ELSE o.err END
+                     CASE WHEN newer.there OR o.keeps AND t._hc_lastop::text IS DISTINCT FROM 'PENDING' THEN t._hc_lastop ELSE o.lastop END,
+                     CASE WHEN newer.there OR o.keeps AND t._hc_lastop::text IS DISTINCT FROM 'PENDING' THEN t._hc_err ELSE o.err END
                  FROM (SELECT ($3::text[])[at] AS sfid, ($4::text[])[at] AS lastop, ($5::text[])[at] AS err,
-                         ($6::bigint[])[at] AS upto
+                         ($6::bigint[])[at] AS upto, ($7::boolean[])[at] AS keeps
                      FROM (SELECT pg_catalog.array_position($2::integer[], t.id) AS at OFFSET 0) place OFFSET 0) o,
                  LATERAL (SELECT EXISTS (SELECT FROM {schema}._trigger_log log WHERE log.table_name::text = $1 AND log.record_id = t.id
                      AND log.id > o.upto AND log.state::text IN ('NEW', 'PENDING')) AS there OFFSET 0) newer)
@@ -92,8 +95,12 @@ impl Store {
         let texts = |name: &str| ready.iter().map(|outcome| outcome[name].as_str()).collect::<Vec<_>>();
         let ready_ids: Vec<i32> = ready.iter().map(|outcome| id_of(outcome)).collect();
         let upto: Vec<i64> = ready.iter().map(|outcome| outcome["upto"].as_i64().unwrap_or(0)).collect();
+        let keeps: Vec<bool> = ready.iter().map(|outcome| outcome["keeps"] == true).collect();
         transaction
-            .write_rows(&sql, &[&table, &ready_ids, &texts("sfid"), &texts("lastop"), &texts("err"), &upto])
+            .write_rows(
+                &sql,
+                &[&table, &ready_ids, &texts("sfid"), &texts("lastop"), &texts("err"), &upto, &keeps],
+            )
             .await
             .context("write outcomes back into rows")?;
         if locked.len() == ids.len() {
@@ -193,34 +200,40 @@ impl Store {
 }
 
 /// The outcomes of a batch, all left for later.
-pub(in crate::postgres) fn all_deferred(acks: &[&Ack]) -> HashMap<RowRef, Value> {
-    let owed = |ack: &&Ack| {
-        let mut outcome = row_outcome(ack)?;
+pub(in crate::postgres) fn all_deferred(
+    acks: &[&Ack],
+    owed: &HashMap<RowRef, Value>,
+) -> HashMap<RowRef, Value> {
+    let of_ack = |ack: &&Ack| {
+        let mut outcome = row_outcome(ack, owed)?;
         outcome["id"] = json!(ack.unit.row);
         Some((ack.unit.row(), outcome))
     };
-    acks.iter().filter_map(owed).collect()
+    acks.iter().filter_map(of_ack).collect()
 }
 
 /// What the row is to say, if this outcome says anything to it.
-fn row_outcome(ack: &Ack) -> Option<Value> {
+fn row_outcome(ack: &Ack, owed: &HashMap<RowRef, Value>) -> Option<Value> {
+    let known = ack.unit.sfid.as_deref().filter(|_| !ack.unit.recreate);
     let (lastop, err, sfid) = match &ack.outcome {
-        UnitOutcome::Accepted { sfid, lastop: Some(lastop) } => (*lastop, None, sfid.clone()),
+        UnitOutcome::Accepted { sfid, lastop: Some(lastop) } => (*lastop, None, sfid.as_deref()),
         UnitOutcome::Nothing { reason: UNREADABLE_CHANGES } => {
             let err = json!({"op": ack.op.to_uppercase(), "src": ErrorSource::Engine, "code": UNREADABLE,
                 "msg": format!("{UNREADABLE_CHANGES}; see the errors of the log"), "fields": []});
-            ("FAILED", Some(err.to_string()), None)
+            ("FAILED", Some(err.to_string()), known)
         }
         // It waits for nothing, and is in step with nothing.
         UnitOutcome::Nothing { reason: KEPT_OUT } => {
-            return Some(json!({"lastop": null, "err": null, "sfid": null, "upto": ack.upto}));
+            return Some(json!({"lastop": null, "err": null, "sfid": known, "upto": ack.upto}));
         }
-        // Nor does one whose changes were taken out of the queue; the record that its unit knows is told to it.
+        // Its changes were taken out of the queue, or were sent before: what joins a unit between its claim and the look at
+        // its changes goes with them, and leaves nothing for the claim that it calls for.
         UnitOutcome::Nothing { reason: NONE_LEFT } => {
-            return Some(json!({"lastop": null, "err": null, "sfid": ack.unit.sfid, "upto": ack.upto}));
+            let nothing = || waits_for_nothing(ack.unit.row.0, known);
+            return Some(owed.get(&ack.unit.row()).cloned().unwrap_or_else(nothing));
         }
         // Nothing of it concerns Salesforce, so nothing is pending either.
-        UnitOutcome::Nothing { .. } => ("SYNCED", None, None),
+        UnitOutcome::Nothing { .. } => ("SYNCED", None, known),
         UnitOutcome::Rejected { next: RetryDecision::Again(_), .. } => return None,
         UnitOutcome::Rejected { error, .. } | UnitOutcome::Lost { park: Some((error, _)), .. } => {
             let err = json!({"op": ack.op.to_uppercase(), "src": error.source, "code": error.code,

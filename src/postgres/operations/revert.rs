@@ -329,9 +329,13 @@ impl Store {
         let client = self.client().await?;
         client
             .execute(
-                "WITH behind AS (
-                     UPDATE syncdeck.reread SET at = clock_timestamp() WHERE table_name = $1 AND sfid = ANY($3) AND at < $4)
-                 DELETE FROM syncdeck.reread WHERE table_name = $1 AND sfid = ANY($2) AND at < $4",
+                "WITH mine AS MATERIALIZED (
+                     SELECT sfid FROM syncdeck.reread WHERE table_name = $1 AND sfid = ANY($2::text[] || $3::text[]) AND at < $4
+                     ORDER BY sfid FOR UPDATE
+                 ), behind AS (
+                     UPDATE syncdeck.reread SET at = clock_timestamp()
+                     WHERE table_name = $1 AND sfid IN (SELECT sfid FROM mine WHERE sfid = ANY($3)))
+                 DELETE FROM syncdeck.reread WHERE table_name = $1 AND sfid IN (SELECT sfid FROM mine WHERE sfid = ANY($2))",
                 &[&table, &done, &left, &asked_at],
             )
             .await

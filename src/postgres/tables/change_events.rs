@@ -76,7 +76,7 @@ impl Store {
             }
             transaction
                 .execute(
-                    "INSERT INTO syncdeck.reread (table_name, sfid, deleted) SELECT DISTINCT $1, unnest($2::text[]), $3::boolean
+                    "INSERT INTO syncdeck.reread (table_name, sfid, deleted) SELECT DISTINCT $1, unnest($2::text[]), $3::boolean ORDER BY 2
                      ON CONFLICT (table_name, sfid) DO UPDATE SET at = clock_timestamp(), deleted = excluded.deleted",
                     &[&table, records, &deleted],
                 )

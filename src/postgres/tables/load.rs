@@ -189,7 +189,7 @@ impl Store {
         let client = self.client().await?;
         client
             .execute_cached(
-                "INSERT INTO syncdeck.reread (table_name, sfid) SELECT $1::text, unnest($2::text[]) ON CONFLICT DO NOTHING",
+                "INSERT INTO syncdeck.reread (table_name, sfid) SELECT $1::text, unnest($2::text[]) ORDER BY 2 ON CONFLICT DO NOTHING",
                 &[&table, &sfids],
             )
             .await

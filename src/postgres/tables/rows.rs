@@ -64,7 +64,7 @@ pub struct Holder {
 }
 
 /// Longer is nobody waited for, who holds a row or a value: the record is read again instead.
-pub(super) const LIMIT_WAITS: &str = "SET LOCAL lock_timeout = '500ms'";
+pub(in crate::postgres) const LIMIT_WAITS: &str = "SET LOCAL lock_timeout = '500ms'";
 
 impl Store {
     /// Applies records of one mapping. `asked_at` is PostgreSQL's time from before Salesforce was asked: a row whose

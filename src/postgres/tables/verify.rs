@@ -17,6 +17,7 @@ use crate::postgres::changes::locks::lock_units;
 use crate::postgres::changes::queue::UNSENT;
 use crate::postgres::operations::audit::{NewAuditEntry, audit};
 use crate::postgres::operations::edit::announce;
+use crate::postgres::operations::revert::read_once_more;
 use crate::postgres::tables::records::{json_text, row_values};
 use crate::postgres::tables::row_condition::RowCondition;
 use crate::postgres::{AS_ENGINE, AS_USER, Error, ErrorContext, Store, Transaction, literal, quote};
@@ -428,15 +429,7 @@ impl Store {
         let mapping = self.registered(table).await?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin to have records read")?;
-        transaction
-            .execute(
-                &format!(
-                    "INSERT INTO syncdeck.reread (table_name, sfid) SELECT DISTINCT $1, unnest($2::text[]) {AGAIN}"
-                ),
-                &[&table, &sfids],
-            )
-            .await
-            .context("have records read")?;
+        read_once_more(&transaction, table, sfids).await?;
         let entry =
             NewAuditEntry { after: Some(json!({"sfid": sfids.join(" ")})), ..NewAuditEntry::default() };
         audit(&transaction, operation, "read again", &mapping, &[entry]).await?;
