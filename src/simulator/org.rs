@@ -49,6 +49,8 @@ pub struct OrgOptions {
     pub daily_limit: u64,
     /// Batches of 10,000 rows a day that Bulk jobs may bring.
     pub daily_bulk_batches: u64,
+    /// Whether it has the Bulk API before 2.0.
+    pub classic_bulk: bool,
     /// Bulk jobs a day that may read.
     pub daily_query_jobs: u64,
     /// Records on a page of a Bulk query's results, where nothing else is asked for.
@@ -89,6 +91,7 @@ impl Default for OrgOptions {
             rotate_refresh_tokens: false,
             daily_limit: 100_000,
             daily_bulk_batches: 15_000,
+            classic_bulk: true,
             daily_query_jobs: 10_000,
             bulk_page: 50_000,
             bulk_page_limit: 250_000,
@@ -108,7 +111,7 @@ impl Default for OrgOptions {
 impl OrgOptions {
     /// Whether somebody knows the user's password; a security token may stand behind it.
     pub(super) fn is_password(&self, username: &str, password: &str) -> bool {
-        username == self.username && password.starts_with(&self.password)
+        username == self.username && !self.password.is_empty() && password.starts_with(&self.password)
     }
 }
 
@@ -297,13 +300,13 @@ impl Org {
     /// How many jobs of Bulk API 2.0 that write are there, and how many of them are open.
     pub fn ingest_jobs(&self) -> (usize, usize) {
         let state = self.lock();
-        let jobs = &state.jobs.ingest;
-        (jobs.len(), jobs.values().filter(|job| job.is_open()).count())
+        let jobs = || state.jobs.ingest.values().filter(|job| !job.is_batch());
+        (jobs().count(), jobs().filter(|job| job.is_open()).count())
     }
 
-    /// Ends all jobs that write, and forgets them.
+    /// Ends all jobs of Bulk API 2.0 that write, and forgets them.
     pub fn forget_ingest_jobs(&self) {
-        self.lock().jobs.ingest.clear();
+        self.lock().jobs.ingest.retain(|_, job| job.is_batch());
         self.changed.notify_waiters();
     }
 

@@ -31,7 +31,7 @@ pub(super) fn answer_soap(org: &Org, call: &Call, version: &str) -> Response<Bod
 
 /// A login by password, as simple-salesforce and jsforce do it where nothing else is asked for.
 fn login(org: &Org, call: &Call, version: &str, text: &str) -> Response<Body> {
-    if version.parse::<f64>().is_ok_and(|version| version >= WITHOUT_LOGIN) {
+    if !version.parse::<f64>().is_ok_and(|version| version < WITHOUT_LOGIN) {
         return fault("UNSUPPORTED_API_VERSION", "SOAP API login() is not available in this version.");
     }
     let value = |name| unescaped(element(text, name).unwrap_or_default());
@@ -41,7 +41,8 @@ fn login(org: &Org, call: &Call, version: &str, text: &str) -> Response<Body> {
     }
     let token = oauth::begin(&mut state);
     let (organisation, user) = (&state.options.organisation, User::Integration.id());
-    let url = |kind: &str| format!("http://{}/services/Soap/{kind}/{version}/{organisation}", call.host);
+    let host = escaped(&call.host);
+    let url = |kind: &str| format!("http://{host}/services/Soap/{kind}/{version}/{organisation}");
     let username = escaped(&state.options.username);
     let result = format!(
         "<loginResponse><result><metadataServerUrl>{}</metadataServerUrl><passwordExpired>false</passwordExpired>\

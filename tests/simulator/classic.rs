@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use syncdeck::simulator::OrgOptions;
+
 use super::Session;
 
 /// What is answered: status, type and text.
@@ -290,4 +292,105 @@ async fn the_bulk_api_before_2_0_refuses_in_words_of_its_own() {
     let (_, _, unknown) =
         session.classic(Method::GET, "job/750000000000000AAA", "application/json", "").await;
     assert_eq!(serde_json::from_str::<Value>(&unknown).unwrap()["exceptionCode"], "InvalidJob");
+}
+
+#[tokio::test]
+async fn a_batch_of_too_many_records_fails_and_none_of_them_is_written() {
+    let session = Session::start().await;
+    let job = session.classic_job("insert", "Contact", "").await;
+    let exceeded = "InvalidBatch : Exceeded number of records: 10001. Number of records should be less than or equal to 10000";
+    let batch = session.batch(&job, &format!("LastName\n{}", "Ada\n".repeat(10_001))).await;
+    let told = session.batch_over(&job, &batch).await;
+    assert_eq!((tag(&told, "state"), tag(&told, "stateMessage")), ("Failed", exceeded));
+
+    let body = json!({"operation": "insert", "object": "Contact", "contentType": "JSON"}).to_string();
+    let (_, _, made) = session.classic(Method::POST, "job", "application/json", body).await;
+    let job = serde_json::from_str::<Value>(&made).unwrap()["id"].as_str().unwrap().to_owned();
+    let failed = async |records: Vec<Value>| {
+        let path = format!("job/{job}/batch");
+        let body = Value::from(records).to_string();
+        let (_, _, told) = session.classic(Method::POST, &path, "application/json", body).await;
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["state"], "Failed", "{told}");
+        told["stateMessage"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(failed(vec![json!({"LastName": "Ada"}); 10_001]).await, exceeded);
+    // Each names a field that no other does.
+    let wide = (0..5_001).map(|at| json!({format!("F{at}"): 1})).collect();
+    assert_eq!(failed(wide).await, "InvalidBatch : Exceeded number of fields: 5000");
+    assert_eq!(session.query("SELECT Id FROM Contact").await.1["totalSize"], 0);
+}
+
+#[tokio::test]
+async fn a_query_in_more_chunks_than_the_day_has_batches_fails_as_a_whole() {
+    let session = Session::with(OrgOptions { daily_bulk_batches: 4, ..OrgOptions::default() }).await;
+    for name in ["a", "b", "c"] {
+        session.create("Account", json!({"Name": name})).await;
+    }
+    let url = format!("{}/services/async/61.0/job", session.base);
+    let request = session.http.post(url).header("X-SFDC-Session", &session.token);
+    let body = json!({"operation": "query", "object": "Account", "contentType": "CSV"});
+    let made = request.header("Sforce-Enable-PKChunking", "chunkSize=1").json(&body).send().await.unwrap();
+    let job = made.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+    // Which chunks there are is told by the job's object alone.
+    let other = session.batch(&job, "SELECT LastName FROM Contact").await;
+    let told = session.batch_over(&job, &other).await;
+    assert_eq!(
+        (tag(&told, "state"), tag(&told, "stateMessage")),
+        ("Failed", "InvalidBatch : The job is of Account, and the query asks for Contact")
+    );
+    // Three chunks, and the batch that asks for them.
+    let batch = session.batch(&job, "SELECT Name FROM Account").await;
+    let told = session.batch_over(&job, &batch).await;
+    assert_eq!(
+        (tag(&told, "state"), tag(&told, "stateMessage")),
+        ("Failed", "ExceededQuota : ApiBatchItems Limit exceeded.")
+    );
+    let (_, _, told) = session.classic(Method::GET, &format!("job/{job}"), "application/xml", "").await;
+    assert_eq!(tag(&told, "numberBatchesTotal"), "2");
+}
+
+#[tokio::test]
+async fn jobs_that_nobody_closes_are_forgotten_before_there_are_too_many() {
+    let session = Session::start().await;
+    let first = session.classic_job("query", "Account", "").await;
+    let second = session.classic_job("query", "Account", "").await;
+    for _ in 0..199 {
+        session.classic_job("query", "Account", "").await;
+    }
+    let known =
+        async |job: &str| session.classic(Method::GET, &format!("job/{job}"), "application/xml", "").await.0;
+    assert_eq!((known(&first).await, known(&second).await), (200, 200));
+    session.classic_job("query", "Account", "").await;
+    assert_eq!((known(&first).await, known(&second).await), (400, 200));
+}
+
+#[tokio::test]
+async fn much_that_is_found_is_read_in_several_results() {
+    let session = Session::with(OrgOptions { bulk_page: 2, ..OrgOptions::default() }).await;
+    for name in ["a", "b", "c"] {
+        session.create("Account", json!({"Name": name})).await;
+    }
+    let job = session.classic_job("query", "Account", "").await;
+    let batch = session.batch(&job, "SELECT Name FROM Account").await;
+    session.batch_over(&job, &batch).await;
+    let list = session.result(&job, &batch, "").await;
+    let results: Vec<&str> =
+        list.split("<result>").skip(1).map(|piece| piece.split('<').next().unwrap()).collect();
+    assert_eq!(results.len(), 2, "{list}");
+    let first = session.result(&job, &batch, &format!("/{}", results[0])).await;
+    let second = session.result(&job, &batch, &format!("/{}", results[1])).await;
+    assert_eq!((first.as_str(), second.as_str()), ("\"Name\"\n\"a\"\n\"b\"\n", "\"Name\"\n\"c\"\n"));
+    let path = format!("job/{job}/batch/{batch}/result/{batch}");
+    let (status, _, told) = session.classic(Method::GET, &path, "application/xml", "").await;
+    assert_eq!((status, tag(&told, "exceptionCode")), (400, "InvalidBatch"));
+}
+
+#[tokio::test]
+async fn an_org_may_have_no_bulk_api_before_2_0() {
+    let session = Session::with(OrgOptions { classic_bulk: false, ..OrgOptions::default() }).await;
+    let body = json!({"operation": "query", "object": "Account", "contentType": "CSV"}).to_string();
+    let (status, _, told) = session.classic(Method::POST, "job", "application/json", body).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((status, &told["exceptionCode"]), (400, &json!("FeatureNotEnabled")));
 }

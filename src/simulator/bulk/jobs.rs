@@ -1,6 +1,6 @@
 //! The jobs that there are, and how an org tells of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -127,6 +127,11 @@ impl Ingest {
         self.head.state == JobState::Open
     }
 
+    /// Whether it is a batch of the Bulk API before 2.0.
+    pub(in crate::simulator) fn is_batch(&self) -> bool {
+        is_batch(&self.head.id)
+    }
+
     /// As the job tells itself when it is made.
     pub(super) fn told(&self) -> Value {
         let mut told = self.told_short();
@@ -185,6 +190,11 @@ impl Query {
         told
     }
 
+    /// About the bytes that it holds.
+    fn held(&self) -> usize {
+        self.rows.as_ref().map_or(0, |rows| rows.len()) * RECORD
+    }
+
     pub(super) fn told_whole(&self) -> Value {
         let mut told = self.told();
         told["jobType"] = json!("V2Query");
@@ -220,23 +230,24 @@ pub(in crate::simulator) struct Jobs {
 impl Jobs {
     /// Forgets the oldest jobs that are over, as an org does after some days, where too many are held.
     pub(super) fn make_room(&mut self) {
-        let over = |head: &Head, size: usize| head.state.is_over().then_some(size);
-        let found = |job: &Query| job.rows.as_ref().map_or(0, |rows| rows.len()) * RECORD;
-        let batch = |id: &str| {
-            let ingest = self.ingest.get(id).map(|job| over(&job.head, job.size));
-            ingest.or_else(|| self.query.get(id).map(|job| over(&job.head, found(job)))).unwrap_or(Some(0))
+        let Jobs { ingest, query, classic, .. } = self;
+        let is_over = |id: &str| {
+            let head = ingest.get(id).map(|job| &job.head).or_else(|| query.get(id).map(|job| &job.head));
+            head.is_none_or(|head| head.state.is_over())
         };
-        forget(&mut self.classic, |job| {
-            let size = || job.batch_ids().map(batch).sum::<Option<usize>>();
-            job.is_closed().then(size).flatten()
-        });
-        let classic = &self.classic;
-        let stays = |id: &str| !is_batch(id) || classic.values().any(|job| job.has_batch(id));
-        self.ingest.retain(|id, _| stays(id));
-        self.query.retain(|id, _| stays(id));
-        let job = |head: &Head, size: usize| over(head, size).filter(|_| !is_batch(&head.id));
-        forget(&mut self.ingest, |ingest| job(&ingest.head, ingest.size));
-        forget(&mut self.query, |query| job(&query.head, found(query)));
+        // Clients forget to close their jobs: one that is open and has nothing to do is as good as over.
+        forget(classic, |job| job.batch_ids().all(is_over).then(|| held(job, ingest, query)));
+        let batches: HashSet<&str> = classic.values().flat_map(ClassicJob::batch_ids).collect();
+        ingest.retain(|id, _| !is_batch(id) || batches.contains(id.as_str()));
+        query.retain(|id, _| !is_batch(id) || batches.contains(id.as_str()));
+        let over = |head: &Head, size| (head.state.is_over() && !is_batch(&head.id)).then_some(size);
+        forget(ingest, |ingest| over(&ingest.head, ingest.size));
+        forget(query, |query| over(&query.head, query.held()));
+    }
+
+    /// Whether a job with batches holds so much that it is given no more.
+    pub(super) fn is_full(&self, job: &ClassicJob) -> bool {
+        held(job, &self.ingest, &self.query) >= HELD
     }
 
     pub(super) fn next_id(&mut self) -> String {
@@ -253,6 +264,15 @@ impl Jobs {
 /// Whether an id is that of a batch of the Bulk API before 2.0.
 pub(super) fn is_batch(id: &str) -> bool {
     id.starts_with(BATCH)
+}
+
+/// The bytes that a job with batches holds: what was sent, and what was found.
+fn held(job: &ClassicJob, ingest: &BTreeMap<String, Ingest>, query: &BTreeMap<String, Query>) -> usize {
+    let batch = |id: &str| {
+        let sent = ingest.get(id).map_or(0, |job| job.size);
+        sent + query.get(id).map_or(0, Query::held)
+    };
+    job.sent() + job.batch_ids().map(batch).sum::<usize>()
 }
 
 /// Forgets the oldest of the jobs that are over; `size` is what such a job holds.

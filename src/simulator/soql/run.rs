@@ -172,9 +172,9 @@ impl Rows {
         self
     }
 
-    /// All records as JSON, with days and instants in milliseconds, as the Bulk API before 2.0 has them.
-    pub(in crate::simulator) fn with_milliseconds(&self, version: &str) -> Vec<Value> {
-        let mut records = self.page(0..self.found.len(), version);
+    /// Some of the records as JSON, with days and instants in milliseconds, as the Bulk API before 2.0 has them.
+    pub(in crate::simulator) fn with_milliseconds(&self, range: Range<usize>, version: &str) -> Vec<Value> {
+        let mut records = self.page(range, version);
         for path in self.fields().filter(|path| matches!(path.field.kind, Type::Date | Type::Instant)) {
             for record in &mut records {
                 let parent = path.steps.iter().try_fold(record, |parent, step| parent.get_mut(&step.name));

@@ -69,6 +69,7 @@ assert.deepEqual((await read.toArray()).map(({ Name }) => Name).sort(), ['bulk o
 
 // And the Bulk API before it.
 conn.bulk.pollInterval = 50;
+conn.bulk.pollTimeout = 600_000;
 const heap = await conn.bulk.load('Account', 'insert', [{ Name: 'old bulk', NumberOfEmployees: 7 }, { Name: null, Phone: '4' }]);
 assert.deepEqual(heap.map(({ success }) => success), [true, false]);
 assert.match(heap[1].errors[0], /^REQUIRED_FIELD_MISSING:/);

@@ -10,7 +10,8 @@ import tempfile
 
 KEPT = ["Ada", "Bob", "Eve"]
 
-folder = tempfile.mkdtemp()
+kept = tempfile.TemporaryDirectory()
+folder = kept.name
 
 
 def file(name, value):

@@ -5,6 +5,9 @@ use chrono::{DateTime, Utc};
 
 use crate::simulator::bulk::operation::Operation;
 
+/// Records of a batch.
+const RECORDS_LIMIT: usize = 10_000;
+
 /// The form of data, and of what is told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -88,12 +91,17 @@ pub(in crate::simulator::bulk) struct ClassicJob {
 
 impl ClassicJob {
     /// Whether nothing is added to it any more.
-    pub(in crate::simulator::bulk) fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.state != ClassicState::Open
     }
 
-    pub(in crate::simulator::bulk) fn has_batch(&self, id: &str) -> bool {
-        self.batches.iter().any(|batch| batch.id == id)
+    pub(super) fn batch(&self, id: &str) -> Option<&Batch> {
+        self.batches.iter().find(|batch| batch.id == id)
+    }
+
+    /// The bytes that were sent for its batches.
+    pub(in crate::simulator::bulk) fn sent(&self) -> usize {
+        self.batches.iter().map(|batch| batch.request.len()).sum()
     }
 
     /// The ids of its batches.
@@ -109,4 +117,13 @@ pub(super) struct Batch {
     /// As it came.
     pub(super) request: Bytes,
     pub(super) created: DateTime<Utc>,
+}
+
+/// Why a batch fails that has so many records.
+pub(in crate::simulator::bulk) fn too_many(records: usize) -> Option<String> {
+    (records > RECORDS_LIMIT).then(|| {
+        format!(
+            "InvalidBatch : Exceeded number of records: {records}. Number of records should be less than or equal to {RECORDS_LIMIT}"
+        )
+    })
 }

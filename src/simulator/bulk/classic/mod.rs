@@ -2,7 +2,8 @@
 //! in XML or JSON (`told`). tap-salesforce, jsforce's `bulk` and simple-salesforce's `bulk` still speak it. A batch is carried
 //! out as a job of Bulk API 2.0 is, under an id of its own (`batches`).
 //!
-//! Not there: data in XML or ZIP, `hardDelete`, and the order of a serial job.
+//! Not there: data in XML or ZIP, `hardDelete`, the order of a serial job, the `parent` of chunks, and, of what goes wrong on
+//! demand, answers that are lost or cut.
 
 mod batches;
 pub(super) mod job;
@@ -43,6 +44,7 @@ pub(in crate::simulator) async fn answer_async(
         if early == Some(Early::SessionExpired) {
             state.end_sessions();
         }
+        let early = early.or_else(|| (!state.options.classic_bulk).then_some(Early::ApiDisabled));
         early.or_else(|| (!has_session(&state, &call)).then_some(Early::SessionExpired))
     };
     if let Some(early) = early {
@@ -233,4 +235,36 @@ fn job_info(status: u16, state: &State, job: &ClassicJob, form: Form) -> Respons
         values.extend(numbers);
     }
     told(status, form, "jobInfo", &values)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+
+    use super::job::Batch;
+    use super::*;
+    use crate::simulator::bulk::jobs::Jobs;
+
+    #[test]
+    fn a_job_takes_so_much_and_no_more() {
+        let request = Bytes::from(vec![b'x'; 10_000_000]);
+        let now = Utc::now();
+        let job = |batches: usize| ClassicJob {
+            id: "750".to_owned(),
+            object: "Contact".to_owned(),
+            version: "v61.0".to_owned(),
+            work: Work::Write(Operation::Insert),
+            key: None,
+            form: Form::Csv,
+            chunk: None,
+            state: ClassicState::Open,
+            created: now,
+            modified: now,
+            batches: (0..batches)
+                .map(|at| Batch { id: format!("751{at}"), request: request.clone(), created: now })
+                .collect(),
+        };
+        let jobs = Jobs::default();
+        assert_eq!([53, 54].map(|batches| jobs.is_full(&job(batches))), [false, true]);
+    }
 }
