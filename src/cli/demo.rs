@@ -157,13 +157,10 @@ pub(super) async fn simulator(options: &SimulatorOptions) -> Result<u8> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|error| {
         eyre!("cannot listen on port {}: {error}\nname another with --port", options.port)
     })?;
-    let mut login = format!("client_id {}  client_secret {}", app.client_id, app.client_secret);
-    if app.public_key.is_some() {
-        login += &format!("  username {}", app.username);
-    }
-    if app.rotate_refresh_tokens {
-        login += &format!("  refresh_token {}", app.refresh_token);
-    }
+    let login = format!(
+        "client_id {}  client_secret {}  refresh_token {}  username {}  password {}",
+        app.client_id, app.client_secret, app.refresh_token, app.username, app.password
+    );
     print::note(&format!(
         "syncdeck: a simulated org at http://{}  {login}\nsyncdeck: its journal is at /_simulator/journal; Ctrl-C ends it",
         listener.local_addr()?

@@ -31,6 +31,16 @@ impl Call {
     }
 }
 
+/// What change events say of where a change comes from: the API, its version, and the name that the client gave itself.
+pub(super) fn origin(headers: &HeaderMap, version: &str, rest: &[&str]) -> String {
+    let options =
+        headers.get("Sforce-Call-Options").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut options = options.split([',', ';']).map(str::trim);
+    let client = options.find_map(|option| option.strip_prefix("client=")).unwrap_or_default();
+    let api = if rest.first() == Some(&"jobs") { "bulk" } else { "rest" };
+    format!("com/salesforce/api/{api}/{};client={client}", version.trim_start_matches('v'))
+}
+
 /// `a=b&c=d`, decoded.
 pub(super) fn form(text: &str) -> HashMap<String, String> {
     text.split('&')

@@ -89,7 +89,8 @@ fn check_value(state: &State, field: &FieldDef, value: &Value) -> Option<Rejecti
             let of_id =
                 |object: &&String| state.table(object).is_some_and(|table| id.starts_with(&table.def.prefix));
             let object = objects.iter().find(of_id).or(objects.first())?;
-            check_lookup(state, field, object, id)
+            let rejection = check_lookup(state, field, object, id);
+            rejection.or_else(|| field.is_owner().then(|| check_owner(state, id, &fields)).flatten())
         }
         (Kind::Number { precision, scale }, Value::Number(number)) => {
             let most = 10_f64.powi(i32::try_from(precision - scale).unwrap_or(18));
@@ -156,9 +157,14 @@ fn check_lookup(state: &State, field: &FieldDef, object: &str, id: &str) -> Opti
     }
 }
 
-/// Whoever left the company owns nothing new.
+/// Whoever left the company owns nothing new, and a group that is no queue owns nothing at all.
 fn check_owner(state: &State, id: &str, fields: &[&str]) -> Option<Rejection> {
-    let (_, user) = state.find(id)?;
+    let (table, user) = state.find(id)?;
+    if table.def.name == "Group" {
+        let is_queue = user.fields.get("Type") == Some(Held::Text("Queue"));
+        let message = "Owner ID: owner cannot be a group that is no queue".to_owned();
+        return (!is_queue).then(|| Rejection::new("INVALID_CROSS_REFERENCE_KEY", message, fields));
+    }
     (user.fields.get("IsActive") != Some(Held::Bool(true))).then(|| {
         let message = format!("operation performed with inactive user [{}]", &user.id[..15]);
         Rejection::new("INACTIVE_OWNER_OR_USER", message, fields)

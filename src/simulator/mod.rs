@@ -1,5 +1,5 @@
 //! The org in a box: a Salesforce org over real HTTP on loopback, for the demo and the tests. OAuth, describe, SOQL,
-//! rows, sObject Collections, Bulk API 2.0, deletes, change events and limits, with the codes, messages and shapes of the real thing; field types,
+//! rows, sObject Collections, Bulk API 2.0 and the one before it, deletes, change events and limits, with the codes, messages and shapes of the real thing; field types,
 //! validation and duplicate rules, an Apex trigger; faults on demand; and a journal of every accepted write, so that
 //! a test can prove what arrived, how often and in which order.
 //!
@@ -34,6 +34,8 @@ mod save;
 mod schema;
 mod search;
 pub mod seed;
+mod server;
+mod soap;
 mod soql;
 mod streaming;
 mod tables;
@@ -41,13 +43,7 @@ mod transaction;
 mod undo;
 mod users;
 mod values;
-
-use std::io;
-
-use axum::Router;
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+mod xml;
 
 pub use administrator::Order;
 pub use faults::{CannedAnswer, FaultCounts, Faults, Refusal};
@@ -55,19 +51,4 @@ pub use journal::JournalEntry;
 pub use oauth::check_public_key;
 pub use org::{Org, OrgOptions};
 pub use rules::{DuplicateAction, DuplicateRule, Trigger, TriggerAction, TriggerEvent, ValidationRule};
-
-/// Serves the org until `stop`.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(org: Org, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
-    let app = Router::new().fallback(routes::dispatch).with_state((org, stop.clone()));
-    // Headers and body leave in two segments; with Nagle's algorithm each answer would cost 40 ms.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    tokio::select! {
-        served = async { axum::serve(listener, app).await } => served,
-        () = stop.cancelled() => Ok(()),
-    }
-}
+pub use server::serve;

@@ -154,8 +154,17 @@ type Denied = (&'static str, &'static str);
 
 const STRANGER: Denied = ("invalid_client_id", "client identifier invalid");
 const EXPIRED: Denied = ("invalid_grant", "expired access/refresh token");
+const WRONG_PASSWORD: Denied = ("invalid_grant", "authentication failure");
 
-/// `POST /services/oauth2/token`: client credentials, JWT bearer, refresh token.
+/// Begins a session of the user.
+pub(super) fn begin(state: &mut State) -> String {
+    let organisation = state.options.organisation.get(..15).unwrap_or("00Dsd0000000001");
+    let token = format!("{organisation}!SIM{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
+    state.begin_session(token.clone(), SESSIONS);
+    token
+}
+
+/// `POST /services/oauth2/token`: client credentials, JWT bearer, refresh token, password.
 fn token(org: &Org, call: &Call) -> Response<Body> {
     let fields = form(&String::from_utf8_lossy(&call.body));
     let field = |name: &str| fields.get(name).map_or("", String::as_str);
@@ -165,11 +174,13 @@ fn token(org: &Org, call: &Call) -> Response<Body> {
     let mut state = org.lock();
     let options = state.options.clone();
     let checked = match field("grant_type") {
-        "client_credentials" | "refresh_token" if id != options.client_id => Err(STRANGER),
-        "client_credentials" if secret != options.client_secret => {
+        "client_credentials" | "refresh_token" | "password" if id != options.client_id => Err(STRANGER),
+        "client_credentials" | "password" if secret != options.client_secret => {
             Err(("invalid_client", "invalid client credentials"))
         }
         "client_credentials" => Ok(None),
+        "password" if !options.is_password(field("username"), field("password")) => Err(WRONG_PASSWORD),
+        "password" => Ok(None),
         "refresh_token" => refresh(&mut state, field("refresh_token")),
         "urn:ietf:params:oauth:grant-type:jwt-bearer" => {
             assertion(&options, field("assertion")).map(|()| None)
@@ -182,8 +193,7 @@ fn token(org: &Org, call: &Call) -> Response<Body> {
             return answer(400, &json!({"error": error, "error_description": description}));
         }
     };
-    let token = format!("00Dsd0000000001!SIM{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
-    state.begin_session(token.clone(), SESSIONS);
+    let token = begin(&mut state);
     drop(state);
     let identity = format!("http://{}/id/{}/{}", call.host, options.organisation, User::Integration.id());
     let mut granted = json!({"access_token": token, "signature": "c2ltdWxhdGVk", "scope": "api", "instance_url": format!("http://{}", call.host),

@@ -22,7 +22,7 @@ use super::streaming::clients::Clients;
 use super::streaming::events::Events;
 use super::tables::{Seen, Snapshot, Table};
 use super::undo::UndoLog;
-use super::users::User;
+use super::users::{User, own_records};
 
 /// How an org is made.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct OrgOptions {
     pub client_secret: String,
     /// The user whom the app may speak for by JWT.
     pub username: String,
+    /// The user's password, for those who still log in by it.
+    pub password: String,
     /// The public key of the app's certificate, PEM; without one there is no JWT flow.
     pub public_key: Option<String>,
     /// A refresh token that somebody got at a browser.
@@ -47,6 +49,8 @@ pub struct OrgOptions {
     pub daily_limit: u64,
     /// Batches of 10,000 rows a day that Bulk jobs may bring.
     pub daily_bulk_batches: u64,
+    /// Whether it has the Bulk API before 2.0.
+    pub classic_bulk: bool,
     /// Bulk jobs a day that may read.
     pub daily_query_jobs: u64,
     /// MiB a day that the results of such jobs may have.
@@ -79,15 +83,17 @@ impl Default for OrgOptions {
     fn default() -> OrgOptions {
         OrgOptions {
             seed: 1,
-            organisation: "00Dsd0000000001MAA".to_owned(),
+            organisation: "00Dsd0000000001EAA".to_owned(),
             client_id: "simulated-app".to_owned(),
             client_secret: "simulated-secret".to_owned(),
             username: "integration@acme.example".to_owned(),
+            password: "simulated-password".to_owned(),
             public_key: None,
             refresh_token: "5Aep861SIMULATED".to_owned(),
             rotate_refresh_tokens: false,
             daily_limit: 100_000,
             daily_bulk_batches: 15_000,
+            classic_bulk: true,
             daily_query_jobs: 10_000,
             daily_query_storage: 976_562,
             bulk_page: 50_000,
@@ -102,6 +108,13 @@ impl Default for OrgOptions {
             latency: Duration::ZERO,
             lost_after: Duration::from_secs(300),
         }
+    }
+}
+
+impl OrgOptions {
+    /// Whether somebody knows the user's password; a security token may stand behind it.
+    pub(super) fn is_password(&self, username: &str, password: &str) -> bool {
+        username == self.username && !self.password.is_empty() && password.starts_with(&self.password)
     }
 }
 
@@ -181,7 +194,9 @@ impl State {
     /// What a query sees: of an open transaction only its own parts see what it wrote.
     pub(super) fn seen(&self, is_part: bool) -> Seen<'_> {
         match &self.committed {
-            Some(committed) if !is_part => Seen { snapshot: committed.snapshot.clone(), tables: None },
+            Some(committed) if !is_part => {
+                Seen::without(self.undo.as_ref(), committed.snapshot.clone(), &self.tables)
+            }
             _ => Seen::of(&self.tables),
         }
     }
@@ -189,16 +204,9 @@ impl State {
     /// The ids of an object's records that have a value in a field by which records are found, in the form in which values are
     /// compared.
     pub(super) fn ids_by(&self, object: &str, field: &FieldDef, value: &str, is_part: bool) -> Vec<String> {
-        let Some(committed) = self.committed.as_ref().filter(|_| !is_part) else {
-            return self.table(object).map(|table| table.ids_by(field, value)).unwrap_or_default();
-        };
-        // The indexes are the transaction's.
-        let Some(place) = committed.snapshot.place(object) else { return Vec::new() };
-        let has = |record: &&Arc<Record>| {
-            !record.deleted && field.folded(&record.get(&field.name)).as_deref() == Some(value)
-        };
-        let records = committed.snapshot.views[place].records.iter();
-        records.filter(has).map(|record| record.id.clone()).collect()
+        let Seen { snapshot, keys } = self.seen(is_part);
+        let place = snapshot.place(object);
+        place.map(|place| keys.ids_by(&snapshot, place, field, value)).unwrap_or_default()
     }
 }
 
@@ -225,9 +233,7 @@ impl Org {
                     table.watch(&rule.name, &rule.fields);
                 }
             }
-            if table.def.name == "User" {
-                add_users(table, &options.username, described);
-            }
+            add_own(table, &options, described);
         }
         let faults = FaultState::new(options.seed);
         let (events, journal) = (Events::new(options.kept_events), Journal::new(options.kept_writes));
@@ -302,13 +308,13 @@ impl Org {
     /// How many jobs of Bulk API 2.0 that write are there, and how many of them are open.
     pub fn ingest_jobs(&self) -> (usize, usize) {
         let state = self.lock();
-        let jobs = &state.jobs.ingest;
-        (jobs.len(), jobs.values().filter(|job| job.is_open()).count())
+        let jobs = || state.jobs.ingest.values().filter(|job| !job.is_batch());
+        (jobs().count(), jobs().filter(|job| job.is_open()).count())
     }
 
-    /// Ends all jobs that write, and forgets them.
+    /// Ends all jobs of Bulk API 2.0 that write, and forgets them.
     pub fn forget_ingest_jobs(&self) {
-        self.lock().jobs.ingest.clear();
+        self.lock().jobs.ingest.retain(|_, job| job.is_batch());
         self.changed.notify_waiters();
     }
 
@@ -408,12 +414,17 @@ impl Org {
     }
 }
 
-/// The people that every org has.
-fn add_users(table: &mut Table, username: &str, at: DateTime<Utc>) {
-    for user in User::ALL {
-        let Value::Object(mut fields) = user.fields(username) else { continue };
+/// The records that every org has.
+fn add_own(table: &mut Table, options: &OrgOptions, at: DateTime<Utc>) {
+    for fields in own_records(&table.def.name, &options.username) {
+        let Value::Object(mut fields) = fields else { continue };
         table.def.compose(&mut fields);
-        let record = Record::new(user.id().to_owned(), Fields::of(&fields), at, User::Person);
+        let id = table.records.next_id(&table.def.prefix);
+        if table.def.name == "Organization" && id != options.organisation {
+            // An org of another id has no record here: ids count up.
+            continue;
+        }
+        let record = Record::new(id, Fields::of(&fields), at, User::Person);
         table.index(&record);
         table.records.put(record);
     }

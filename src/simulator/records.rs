@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::fields::{Fields, Held};
 use super::ids::{make_id, number_of};
+use super::schema::FieldDef;
 use super::users::User;
 
 /// How many records are copied at most when one of them changes under a reader.
@@ -91,6 +92,13 @@ impl Records {
     pub(super) fn get(&self, id: &str) -> Option<&Arc<Record>> {
         let at = position(id)?;
         self.chunks.get(at / CHUNK)?.get(at % CHUNK).filter(|record| record.id == id)
+    }
+
+    /// Whether a record is there that has a value in a field, in the form in which values are compared.
+    pub(super) fn has(&self, id: &str, field: &FieldDef, value: &str) -> bool {
+        let record = self.get(id).filter(|record| !record.deleted);
+        let held = record.and_then(|record| field.folded(&record.get(&field.name)));
+        held.as_deref() == Some(value)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Record>> {

@@ -1,6 +1,7 @@
 //! From a request to its answer. One dispatcher on method and path segments: real clients add trailing slashes and
 //! name any version.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::call::{Call, form, percent_decode, token_of};
+use super::call::{Call, form, origin, percent_decode, token_of};
 use super::faults::{CannedAnswer, Early, Late};
 use super::org::{Org, State};
 use super::own::admin;
@@ -20,19 +21,21 @@ use super::schema::{describe, object_head};
 use super::tables::{Snapshot, View, child_relationships};
 use super::transaction::Access;
 use super::values::parse_datetime;
-use super::{bulk, composite, oauth, parts, queries, search, streaming};
+use super::{bulk, composite, oauth, parts, queries, search, soap, streaming};
 
 /// The largest body that is read; a real org takes 50 MB.
 const BODY_LIMIT: usize = 50 * 1024 * 1024;
 /// The largest upload to a Bulk job that is read at all.
 const UPLOAD_LIMIT: usize = 150 * 1024 * 1024;
 const MIB: u64 = 1024 * 1024;
+/// Where orgs of all kinds are logged in to. tap-salesforce and Airbyte's source know no others.
+const LOGIN_HOSTS: [&str; 2] = ["login.salesforce.com", "test.salesforce.com"];
 /// The longest request line.
 const LINE_LIMIT: usize = 16_384;
 
 /// Answers any request.
 pub(super) async fn dispatch(
-    Extract((org, stop)): Extract<(Org, CancellationToken)>,
+    Extract((org, stop, address)): Extract<(Org, CancellationToken, SocketAddr)>,
     request: Request<Body>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
@@ -45,11 +48,15 @@ pub(super) async fn dispatch(
         return page(StatusCode::URI_TOO_LONG, "text/html;charset=iso-8859-1", TOO_LONG);
     }
     let path = percent_decode(parts.uri.path());
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let host = match parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()) {
+        // Everybody logs in there, and is sent to the org's own address.
+        Some(host) if LOGIN_HOSTS.contains(&host) => address.to_string(),
+        host => host.unwrap_or("localhost").to_owned(),
+    };
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let call = Call {
         query: form(parts.uri.query().unwrap_or("")),
-        host: host.to_owned(),
+        host,
         method: parts.method,
         headers: parts.headers,
         body,
@@ -74,6 +81,10 @@ pub(super) async fn dispatch(
         ["cometd"] => streaming::answer_cometd(&org, &call, "", &stop).await,
         ["cometd", version, ..] => streaming::answer_cometd(&org, &call, version, &stop).await,
         ["services", "data"] => versions(),
+        ["services", "Soap", _, version, ..] => soap::answer_soap(&org, &call, version),
+        ["services", "async", version, rest @ ..] => {
+            bulk::classic::answer_async(&org, call, version, rest).await
+        }
         ["services", "data", version, rest @ ..] => data(&org, call, version, rest).await,
         _ => not_found(),
     }
@@ -172,16 +183,6 @@ fn early_answer(early: Early) -> Response<Body> {
     }
 }
 
-/// What change events say of where a change comes from: the API, its version, and the name that the client gave itself.
-fn origin(headers: &HeaderMap, version: &str, rest: &[&str]) -> String {
-    let options =
-        headers.get("Sforce-Call-Options").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut options = options.split([',', ';']).map(str::trim);
-    let client = options.find_map(|option| option.strip_prefix("client=")).unwrap_or_default();
-    let api = if rest.first() == Some(&"jobs") { "bulk" } else { "rest" };
-    format!("com/salesforce/api/{api}/{};client={client}", version.trim_start_matches('v'))
-}
-
 /// Why a request has no session.
 fn no_session(state: &State, headers: &HeaderMap) -> Option<Early> {
     if !headers.contains_key(header::AUTHORIZATION) {
@@ -278,12 +279,16 @@ fn limits(state: &State) -> Value {
 }
 
 fn record_count(snapshot: &Snapshot, call: &Call) -> Response<Body> {
-    let wanted = call.query.get("sObjects").map(|names| names.split(',').collect::<Vec<_>>());
+    let names = call.query.get("sObjects").filter(|names| !names.is_empty());
+    let wanted = names.map(|names| names.split(',').collect::<Vec<_>>());
     let counts: Vec<Value> = snapshot
         .views
         .iter()
         .filter(|view| wanted.as_ref().is_none_or(|names| names.contains(&view.def.name.as_str())))
-        .map(|view| json!({"count": view.records.iter().filter(|record| !record.deleted).count(), "name": view.def.name}))
+        .map(|view| (view, view.records.iter().filter(|record| !record.deleted).count()))
+        // What has none is not told of.
+        .filter(|(_, count)| *count > 0)
+        .map(|(view, count)| json!({"count": count, "name": view.def.name}))
         .collect();
     answer(200, &json!({"sObjects": counts}))
 }

@@ -105,7 +105,7 @@ impl FieldDef {
         self.name.ends_with("__c")
     }
 
-    /// Whether it names the user whom the record belongs to.
+    /// Whether it names the user, or the queue, whom the record belongs to.
     pub(super) fn is_owner(&self) -> bool {
         self.name == "OwnerId"
     }
@@ -139,6 +139,11 @@ impl ObjectDef {
     /// Users are made inactive: nobody deletes them. And what nobody may create, nobody may delete.
     pub(super) fn is_deletable(&self) -> bool {
         self.name != "User" && self.is_createable()
+    }
+
+    /// Whether its records are kept by another system.
+    pub(super) fn is_external(&self) -> bool {
+        self.name.ends_with("__x")
     }
 
     /// Its label for many.
@@ -199,6 +204,13 @@ pub(super) fn read_objects(text: &str) -> Vec<ObjectDef> {
                 object.fields.retain(|field| !names.split_whitespace().any(|name| name == field.name));
             } else if trimmed == "not replicateable" {
                 object.replicateable = false;
+            } else if trimmed == "owned by queues" {
+                for field in object.fields.iter_mut().filter(|field| field.is_owner()) {
+                    field.kind = Kind::Polymorphic {
+                        objects: ["Group", "User"].map(str::to_owned).into(),
+                        relationship: "Owner".to_owned(),
+                    };
+                }
             } else {
                 object.fields.push(field_line(trimmed));
             }
@@ -449,7 +461,10 @@ mod tests {
                 "User",
                 "Task",
                 "ContactHistory",
-                "Stock__x"
+                "Stock__x",
+                "Profile",
+                "Group",
+                "Organization"
             ]
         );
         for object in &objects {

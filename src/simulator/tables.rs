@@ -10,6 +10,7 @@ use super::ids::{make_id, number_of};
 use super::index::Index;
 use super::records::{Record, Records};
 use super::schema::{FieldDef, Kind, ObjectDef};
+use super::undo::UndoLog;
 
 /// The records of one object with its definition.
 #[derive(Debug)]
@@ -69,13 +70,15 @@ impl Table {
     /// The ids of the records that have a value in a field by which records are found, in the form in which values are
     /// compared. An administrator changes fields and leaves the index as it is: it may name too many.
     pub(super) fn ids_by(&self, field: &FieldDef, value: &str) -> Vec<String> {
+        let mut ids = self.indexed(field, value);
+        ids.retain(|id| self.records.has(id, field, value));
+        ids
+    }
+
+    /// What the index has.
+    fn indexed(&self, field: &FieldDef, value: &str) -> Vec<String> {
         let numbers = self.keys.get(&field.name).map(|index| index.get(value)).unwrap_or_default();
-        let id = |number: u32| make_id(&self.def.prefix, number.into());
-        let has = |id: &String| {
-            let held = self.records.get(id).and_then(|record| field.folded(&record.get(&field.name)));
-            held.as_deref() == Some(value)
-        };
-        numbers.into_iter().map(id).filter(has).collect()
+        numbers.into_iter().map(|number| make_id(&self.def.prefix, number.into())).collect()
     }
 
     /// Has the records noted that are alike in some fields, for a duplicate rule.
@@ -150,13 +153,48 @@ pub(super) struct Snapshot {
 /// What a query may see, and where it may look keys up.
 pub(super) struct Seen<'a> {
     pub(super) snapshot: Snapshot,
-    /// The tables that have just these records; none while a transaction of others is open, whose keys are in the indexes.
-    pub(super) tables: Option<&'a [Table]>,
+    pub(super) keys: Keys<'a>,
 }
 
 impl<'a> Seen<'a> {
     pub(super) fn of(tables: &'a [Table]) -> Seen<'a> {
-        Seen { snapshot: Snapshot::of(tables), tables: Some(tables) }
+        Seen { snapshot: Snapshot::of(tables), keys: Keys { tables, written: None } }
+    }
+
+    /// What others see of an open transaction, which wrote such records.
+    pub(super) fn without(written: Option<&'a UndoLog>, snapshot: Snapshot, tables: &'a [Table]) -> Seen<'a> {
+        Seen { snapshot, keys: Keys { tables, written } }
+    }
+}
+
+/// Where keys are looked up: the indexes, and the records that an open transaction wrote, for it changed the indexes too.
+#[derive(Clone, Copy)]
+pub(super) struct Keys<'a> {
+    tables: &'a [Table],
+    written: Option<&'a UndoLog>,
+}
+
+impl Keys<'_> {
+    /// The ids of the records of a snapshot that have a value in a field by which records are found, in the form in which
+    /// values are compared.
+    pub(super) fn ids_by(
+        self,
+        snapshot: &Snapshot,
+        place: usize,
+        field: &FieldDef,
+        value: &str,
+    ) -> Vec<String> {
+        let (Some(table), Some(view)) = (self.tables.get(place), snapshot.views.get(place)) else {
+            return Vec::new();
+        };
+        let mut ids = table.indexed(field, value);
+        if let Some(written) = self.written {
+            ids.extend(written.ids(&table.def.name).map(str::to_owned));
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        ids.retain(|id| view.records.has(id, field, value));
+        ids
     }
 }
 

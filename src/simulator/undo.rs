@@ -22,6 +22,11 @@ impl UndoLog {
         self.0.push(Written { object: object.to_owned(), id: id.to_owned(), before });
     }
 
+    /// The ids of the records of an object that were written.
+    pub(super) fn ids(&self, object: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |written| written.object == object).map(|written| written.id.as_str())
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

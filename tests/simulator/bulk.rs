@@ -500,3 +500,19 @@ async fn a_request_is_answered_as_somebody_ordered_and_not_carried_out() {
     assert_eq!(close().await.status(), 200);
     assert_eq!(session.until_over("ingest", &id).await["state"], "JobComplete");
 }
+
+#[tokio::test]
+async fn what_another_system_keeps_is_not_read_in_bulk_and_airbytes_source_goes_on_by_queries() {
+    let session = Session::start().await;
+    let query = json!({"operation": "queryAll", "query": "SELECT ExternalId FROM Stock__x"});
+    let (status, refused) = session.call(Method::POST, "jobs/query", query).await;
+    assert_eq!(
+        (status, refused),
+        (
+            400,
+            json!([{"errorCode": "INVALIDENTITY", "message": "Entity 'Stock__x' is not supported by the Bulk API."}])
+        )
+    );
+    let (status, refused) = session.call(Method::POST, "jobs/ingest", insert("Stock__x")).await;
+    assert_eq!((status, &refused[0]["errorCode"]), (400, &json!("INVALIDENTITY")));
+}

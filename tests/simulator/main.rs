@@ -4,8 +4,10 @@
 #![allow(clippy::disallowed_macros, reason = "a test says what it skips")]
 
 mod bulk;
+mod classic;
 mod clients;
 mod composite;
+mod doors;
 mod keys;
 mod memory;
 mod owners;

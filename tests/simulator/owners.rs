@@ -62,6 +62,30 @@ async fn an_owner_is_given_to_a_user_who_is_active_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_queue_owns_what_queues_may_own() {
+    let session = Session::start().await;
+    let queue = session.query("SELECT Id FROM Group WHERE Type = 'Queue'").await.1;
+    let queue = &queue["records"][0]["Id"];
+    assert!(queue.as_str().unwrap().starts_with("00G"));
+    let (status, made) = session.create("Case", json!({"Subject": "Broken", "OwnerId": queue})).await;
+    assert_eq!(status, 201, "{made}");
+    let (_, found) = session.query("SELECT OwnerId, Owner.Name FROM Case").await;
+    let record = &found["records"][0];
+    assert_eq!((&record["OwnerId"], &record["Owner"]["Name"]), (queue, &json!("Support")));
+    assert_eq!(record["Owner"]["attributes"]["type"], "Group");
+    let (status, refused) = session.create("Account", json!({"Name": "Acme", "OwnerId": queue})).await;
+    assert_eq!((status, &refused[0]["errorCode"]), (400, &json!("MALFORMED_ID")), "{refused}");
+    let (_, case) = session.call(Method::GET, "sobjects/Case/describe", Value::Null).await;
+    let mut fields = case["fields"].as_array().unwrap().iter();
+    let owner = fields.find(|field| field["name"] == "OwnerId").unwrap();
+    assert_eq!(owner["referenceTo"], json!(["Group", "User"]));
+    let gone = json!({"IsActive": false}).as_object().unwrap().clone();
+    session.org.user_update("User", PERSON, gone).unwrap();
+    let (_, refused) = session.create("Case", json!({"Subject": "Broken", "OwnerId": PERSON})).await;
+    assert_eq!(refused[0]["errorCode"], "INACTIVE_OWNER_OR_USER", "{refused}");
+}
+
+#[tokio::test]
 async fn describe_says_what_may_be_written_and_where_it_leads() {
     let session = Session::start().await;
     let describe = async |object: &str| {

@@ -69,6 +69,8 @@ async fn who_reads_is_served_while_a_transaction_is_open_and_sees_nothing_of_it(
     assert_eq!(session.count("SELECT Id FROM Contact").await, 1);
     assert_eq!(session.count("SELECT Id FROM Contact WHERE External_Id__c = 'K'").await, 1);
     assert_eq!(session.count("SELECT Id FROM Contact WHERE External_Id__c IN ('L', 'N')").await, 0);
+    // Whoever has had two keys is found by the one that is committed, and once.
+    assert_eq!(session.count("SELECT Id FROM Contact WHERE External_Id__c IN ('K', 'L', 'N')").await, 1);
     let by_key = async |key: &str| {
         session.call(Method::GET, &format!("sobjects/Contact/External_Id__c/{key}"), Value::Null).await
     };

@@ -42,6 +42,7 @@ fn contact(org: &Org, key: &str, account: &str) -> String {
 /// A refreshed sandbox: ids of records are others', some records are gone, some are new.
 async fn refreshed(world: &World, is_sandbox: Option<bool>) -> (Org, CancellationToken) {
     let org = Org::new(OrgOptions { organisation: OTHER.to_owned(), ..OrgOptions::default() });
+    org.hide_object("Organization");
     if let Some(is_sandbox) = is_sandbox {
         org.define(ORGANIZATION);
         org.user_create("Organization", fields(json!({"Name": "Acme UAT", "IsSandbox": is_sandbox})))
@@ -110,7 +111,7 @@ async fn rows_find_their_records_in_another_org_by_their_external_ids() {
     // Nobody is asked, and what may be production is named.
     refused(&world, &[], "name it to go on: --org 00Dsd0000000002MAA").await;
     refused(&world, &["--yes"], "name it to go on").await;
-    refused(&world, &["--yes", "--org", "00Dsd0000000001MAA"], "but the login is to 00Dsd0000000002MAA")
+    refused(&world, &["--yes", "--org", "00Dsd0000000001EAA"], "but the login is to 00Dsd0000000002MAA")
         .await;
     refused(&world, &["--org", OTHER], "say --yes").await;
     let killed = ask(&world, &["--yes", "--org", OTHER], "mid_rebind=kill").await;
@@ -133,8 +134,8 @@ async fn rows_find_their_records_in_another_org_by_their_external_ids() {
         FROM syncdeck.audit WHERE action = 'rebound'";
     assert_eq!(
         world.text(audited).await.unwrap(),
-        "Account rebound 00Dsd0000000001MAA 00Dsd0000000002MAA 2 0 the sandbox was refreshed; \
-         Contact rebound 00Dsd0000000001MAA 00Dsd0000000002MAA 2 1 the sandbox was refreshed"
+        "Account rebound 00Dsd0000000001EAA 00Dsd0000000002MAA 2 0 the sandbox was refreshed; \
+         Contact rebound 00Dsd0000000001EAA 00Dsd0000000002MAA 2 1 the sandbox was refreshed"
     );
     refused(&world, &["--yes", "--org", OTHER], "there is nothing to do").await;
 

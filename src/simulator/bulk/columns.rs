@@ -1,11 +1,12 @@
 //! The header of an upload: what each column is. One that is nothing fails the whole job.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use csv::StringRecord;
 use serde_json::{Map, Value, json};
 
-use super::jobs::Operation;
+use super::operation::Operation;
 use super::sheet::Sheet;
 use crate::simulator::rejection::{Rejection, Saved};
 use crate::simulator::schema::{FieldDef, Kind, ObjectDef, type_names};
@@ -56,14 +57,6 @@ impl Columns {
         {
             return Err(missing(needed));
         }
-        let twice = sheet
-            .header
-            .iter()
-            .enumerate()
-            .find(|(at, name)| sheet.header[..*at].iter().any(|other| other.eq_ignore_ascii_case(name)));
-        if let Some((_, name)) = twice {
-            return Err(format!("InvalidBatch : Duplicate field name : {name}"));
-        }
         let column = |name: &String| match name.split_once('.') {
             None if name.eq_ignore_ascii_case("Id") => Ok(Column::Id),
             None => def
@@ -93,7 +86,12 @@ impl Columns {
                 Ok(Column::Parent { relationship: relationship.to_owned(), object, key: key.to_owned() })
             }
         };
-        Ok(Columns { columns: sheet.header.iter().map(column).collect::<Result<_, _>>()? })
+        let columns = sheet.header.iter().map(column).collect::<Result<_, _>>()?;
+        let mut names = HashSet::new();
+        match sheet.header.iter().find(|name| !names.insert(name.to_ascii_lowercase())) {
+            Some(name) => Err(format!("InvalidBatch : Duplicate field name : {name}")),
+            None => Ok(Columns { columns }),
+        }
     }
 
     /// The record's id in a row, and the values that are to be written. What is empty is left as it is.

@@ -8,9 +8,12 @@ use axum::body::Body;
 use axum::http::{Method, Response};
 use serde_json::Value;
 
-use super::jobs::{Done, Head, Ingest, JobState, Operation};
+use super::jobs::{Done, Head, Ingest, JobState, is_batch};
 use super::load;
-use super::results::{csv, job_body, list, no_such_state, wanted_state, wrong_state, wrong_version};
+use super::operation::Operation;
+use super::results::{
+    csv, job_body, list, no_entity, no_such_state, wanted_state, wrong_state, wrong_version,
+};
 use super::sheet::{Dialect, Sheet};
 use crate::simulator::call::Call;
 use crate::simulator::org::Org;
@@ -22,8 +25,9 @@ pub(super) async fn answer_ingest(org: &Org, call: &Call, version: &str, rest: &
     match (&call.method, rest) {
         (&Method::POST, []) => create(org, call, version),
         (&Method::GET, []) => {
-            let jobs = org.lock().jobs.ingest.values().map(Ingest::told_whole).collect();
-            list(jobs)
+            let state = org.lock();
+            let jobs = state.jobs.ingest.values().filter(|job| !is_batch(&job.head.id));
+            list(jobs.map(Ingest::told_whole).collect())
         }
         (&Method::GET, [id]) => {
             let told = org.lock().jobs.ingest.get(*id).map(Ingest::told_whole);
@@ -57,6 +61,9 @@ fn create(org: &Org, call: &Call, version: &str) -> Response<Body> {
     let Some(def) = def else {
         return invalid(format!("Unable to find object: {}", text("object")));
     };
+    if def.is_external() {
+        return no_entity(&def);
+    }
     let operation = match (text("operation"), Operation::of_word(text("operation"))) {
         (_, Some(operation)) => operation,
         ("hardDelete", None) => {
@@ -108,7 +115,7 @@ fn create(org: &Org, call: &Call, version: &str) -> Response<Body> {
 }
 
 /// A field by which records can be found, in its own spelling.
-fn key_of(def: &ObjectDef, name: &str) -> Option<String> {
+pub(super) fn key_of(def: &ObjectDef, name: &str) -> Option<String> {
     def.field(name).filter(|field| field.is_id_lookup()).map(|field| field.name.clone())
 }
 
@@ -201,7 +208,7 @@ async fn results(org: &Org, version: &str, id: &str, part: Part) -> Response<Bod
 fn rows(sheet: &Sheet, done: &[Done], part: Part) -> Vec<(usize, String, String)> {
     let told = |done: &Done| match (&done.outcome, part) {
         (Ok(created), Part::Successful) => Some((done.row, done.id.clone(), created.to_string())),
-        (Err(error), Part::Failed) => Some((done.row, done.id.clone(), error.clone())),
+        (Err(error), Part::Failed) => Some((done.row, done.id.clone(), load::told(error))),
         _ => None,
     };
     match part {

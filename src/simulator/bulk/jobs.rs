@@ -1,15 +1,18 @@
 //! The jobs that there are, and how an org tells of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::classic::job::ClassicJob;
+use super::operation::Operation;
 use super::sheet::{Dialect, Sheet};
 use crate::simulator::ids::make_id;
 use crate::simulator::records::datetime;
+use crate::simulator::rejection::Rejection;
 use crate::simulator::soql::Rows;
 use crate::simulator::users::User;
 
@@ -42,35 +45,6 @@ impl JobState {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
-    Insert,
-    Update,
-    Upsert,
-    Delete,
-}
-
-impl Operation {
-    pub(super) fn of_word(word: &str) -> Option<Operation> {
-        match word {
-            "insert" => Some(Operation::Insert),
-            "update" => Some(Operation::Update),
-            "upsert" => Some(Operation::Upsert),
-            "delete" => Some(Operation::Delete),
-            _ => None,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Operation::Insert => "insert",
-            Operation::Update => "update",
-            Operation::Upsert => "upsert",
-            Operation::Delete => "delete",
-        }
-    }
-}
-
 /// What every job has.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
@@ -93,6 +67,10 @@ impl Head {
     pub(super) fn enter(&mut self, state: JobState) {
         self.state = state;
         self.modified = Utc::now();
+    }
+
+    pub(super) fn modified(&self) -> DateTime<Utc> {
+        self.modified
     }
 
     fn told(&self, operation: &str) -> Value {
@@ -120,7 +98,7 @@ pub(super) struct Done {
     /// Of the record, where it is known.
     pub(super) id: String,
     /// Whether it was created, or why it was refused.
-    pub(super) outcome: Result<bool, String>,
+    pub(super) outcome: Result<bool, Vec<Rejection>>,
 }
 
 /// A job that writes records.
@@ -147,6 +125,11 @@ impl Ingest {
     /// Whether it can still be filled or closed.
     pub(in crate::simulator) fn is_open(&self) -> bool {
         self.head.state == JobState::Open
+    }
+
+    /// Whether it is a batch of the Bulk API before 2.0.
+    pub(in crate::simulator) fn is_batch(&self) -> bool {
+        is_batch(&self.head.id)
     }
 
     /// As the job tells itself when it is made.
@@ -192,6 +175,10 @@ pub(in crate::simulator) struct Query {
     pub(super) all: bool,
     /// Whether a big table is read in chunks of its ids.
     pub(super) in_chunks: bool,
+    /// The numbers of the first and the last record of the chunk that it reads, where it reads one.
+    pub(super) part: Option<(u64, u64)>,
+    /// Why it failed.
+    pub(super) error: Option<String>,
     /// What it found, when it is complete.
     pub(super) rows: Option<Arc<Rows>>,
 }
@@ -201,6 +188,11 @@ impl Query {
         let mut told = self.head.told(if self.all { "queryAll" } else { "query" });
         self.head.told_dialect(&mut told);
         told
+    }
+
+    /// About the bytes that it holds.
+    fn held(&self) -> usize {
+        self.rows.as_ref().map_or(0, |rows| rows.len()) * RECORD
     }
 
     pub(super) fn told_whole(&self) -> Value {
@@ -218,6 +210,8 @@ const KEPT: usize = 200;
 const KEPT_ALWAYS: usize = 25;
 /// The bytes that they may hold together, of a kind.
 const HELD: usize = 512 * 1024 * 1024;
+/// What the ids of batches begin with.
+const BATCH: &str = "751";
 /// About what a record takes that a query found.
 pub(super) const RECORD: usize = 256;
 
@@ -226,6 +220,8 @@ pub(super) const RECORD: usize = 256;
 pub(in crate::simulator) struct Jobs {
     pub(in crate::simulator) ingest: BTreeMap<String, Ingest>,
     pub(super) query: BTreeMap<String, Query>,
+    /// Jobs of the Bulk API before 2.0; each of their batches stands among the jobs above.
+    pub(super) classic: BTreeMap<String, ClassicJob>,
     made: u64,
     pub(in crate::simulator) batches: u64,
     pub(in crate::simulator) queries: u64,
@@ -236,16 +232,49 @@ pub(in crate::simulator) struct Jobs {
 impl Jobs {
     /// Forgets the oldest jobs that are over, as an org does after some days, where too many are held.
     pub(super) fn make_room(&mut self) {
-        let over = |head: &Head, size: usize| head.state.is_over().then_some(size);
-        forget(&mut self.ingest, |job| over(&job.head, job.size));
-        let found = |job: &Query| job.rows.as_ref().map_or(0, |rows| rows.len());
-        forget(&mut self.query, |job| over(&job.head, found(job) * RECORD));
+        let Jobs { ingest, query, classic, .. } = self;
+        let is_over = |id: &str| {
+            let head = ingest.get(id).map(|job| &job.head).or_else(|| query.get(id).map(|job| &job.head));
+            head.is_none_or(|head| head.state.is_over())
+        };
+        // Clients forget to close their jobs: one that is open and has nothing to do is as good as over.
+        forget(classic, |job| job.batch_ids().all(is_over).then(|| held(job, ingest, query)));
+        let batches: HashSet<&str> = classic.values().flat_map(ClassicJob::batch_ids).collect();
+        ingest.retain(|id, _| !is_batch(id) || batches.contains(id.as_str()));
+        query.retain(|id, _| !is_batch(id) || batches.contains(id.as_str()));
+        let over = |head: &Head, size| (head.state.is_over() && !is_batch(&head.id)).then_some(size);
+        forget(ingest, |ingest| over(&ingest.head, ingest.size));
+        forget(query, |query| over(&query.head, query.held()));
+    }
+
+    /// Whether a job with batches holds so much that it is given no more.
+    pub(super) fn is_full(&self, job: &ClassicJob) -> bool {
+        held(job, &self.ingest, &self.query) >= HELD
     }
 
     pub(super) fn next_id(&mut self) -> String {
         self.made += 1;
         make_id("750", self.made)
     }
+
+    pub(super) fn next_batch_id(&mut self) -> String {
+        self.made += 1;
+        make_id(BATCH, self.made)
+    }
+}
+
+/// Whether an id is that of a batch of the Bulk API before 2.0.
+pub(super) fn is_batch(id: &str) -> bool {
+    id.starts_with(BATCH)
+}
+
+/// The bytes that a job with batches holds: what was sent, and what was found.
+fn held(job: &ClassicJob, ingest: &BTreeMap<String, Ingest>, query: &BTreeMap<String, Query>) -> usize {
+    let batch = |id: &str| {
+        let sent = ingest.get(id).map_or(0, |job| job.size);
+        sent + query.get(id).map_or(0, Query::held)
+    };
+    job.sent() + job.batch_ids().map(batch).sum::<usize>()
 }
 
 /// Forgets the oldest of the jobs that are over; `size` is what such a job holds.

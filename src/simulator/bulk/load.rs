@@ -9,8 +9,10 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde_json::{Map, Value};
 
+use super::classic::job::too_many;
 use super::columns::Columns;
-use super::jobs::{Done, JobState, Operation};
+use super::jobs::{Done, JobState, is_batch};
+use super::operation::Operation;
 use super::sheet::Sheet;
 use crate::simulator::collections::named_twice;
 use crate::simulator::hold::go_on;
@@ -117,12 +119,18 @@ fn read(org: &Org, id: String, request: u64, origin: String) -> Option<Load> {
         // Of a job that fails with its header, all rows are unprocessed.
         (job.sheet, job.upload) = (Some(sheet.clone()), None);
         let def = def.ok_or_else(|| format!("InvalidBatch : Unable to find object: {object}"))?;
+        if let Some(message) = too_many(sheet.rows.len()).filter(|_| is_batch(&id)) {
+            return Err(message);
+        }
         let columns = Columns::of(&sheet, &def, operation, key.as_deref(), def_of)?;
         Ok((sheet, columns, key.and_then(|key| def.field(&key).cloned())))
     });
     match bound {
         Ok((sheet, columns, key)) => {
-            state.jobs.batches += sheet.rows.len().div_ceil(BATCH) as u64;
+            // A batch was counted when it came.
+            if !is_batch(&id) {
+                state.jobs.batches += sheet.rows.len().div_ceil(BATCH) as u64;
+            }
             let job = state.jobs.ingest.get_mut(&id).filter(|job| !job.head.state.is_over())?;
             job.head.enter(JobState::InProgress);
             Some(Load { job: id, object, operation, key, sheet, columns, request, origin })
@@ -183,7 +191,7 @@ impl Load {
                 });
                 match saved {
                     Ok((id, created)) => Done { row, id, outcome: Ok(created) },
-                    Err(rejections) => Done { row, id: known, outcome: Err(told(&rejections)) },
+                    Err(rejections) => Done { row, id: known, outcome: Err(rejections) },
                 }
             })
             .collect();
@@ -268,7 +276,7 @@ impl Load {
 }
 
 /// `CODE:message:Field1 Field2 --`
-fn told(rejections: &[Rejection]) -> String {
+pub(super) fn told(rejections: &[Rejection]) -> String {
     let one = |rejection: &Rejection| {
         let fields = rejection.fields.join(" ");
         let space = if fields.is_empty() { "" } else { " " };

@@ -10,15 +10,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
 
-use super::jobs::{Head, JobState, Query, RECORD};
-use super::results::{csv, job_body, list, no_such_state, wanted_state, wrong_state, wrong_version};
+use super::jobs::{Head, JobState, Query, RECORD, is_batch};
+use super::results::{
+    csv, job_body, list, no_entity, no_such_state, wanted_state, wrong_state, wrong_version,
+};
 use super::sheet::Dialect;
 use crate::simulator::call::Call;
 use crate::simulator::hold::go_on;
 use crate::simulator::org::Org;
 use crate::simulator::queries::{aside, ask};
 use crate::simulator::response::{answer, empty, not_found, refusal};
-use crate::simulator::soql::{self, Answer, Rows};
+use crate::simulator::soql::{self, Answer, Fault, Rows};
 use crate::simulator::transaction::Access;
 
 /// Pages that are offered at a time for reading side by side.
@@ -28,8 +30,9 @@ pub(super) async fn answer_query(org: &Org, call: &Call, version: &str, rest: &[
     match (&call.method, rest) {
         (&Method::POST, []) => create(org, call, version),
         (&Method::GET, []) => {
-            let jobs = org.lock().jobs.query.values().map(Query::told_whole).collect();
-            list(jobs)
+            let state = org.lock();
+            let jobs = state.jobs.query.values().filter(|job| !is_batch(&job.head.id));
+            list(jobs.map(Query::told_whole).collect())
         }
         (&Method::GET, [id]) => {
             let told = org.lock().jobs.query.get(*id).map(Query::told_whole);
@@ -73,6 +76,10 @@ fn create(org: &Org, call: &Call, version: &str) -> Response<Body> {
     if let Err(fault) = soql::bind(&query, state.seen(false), all) {
         return refusal(400, fault.code, &fault.told(&soql));
     }
+    let def = state.table(query.object()).map(|table| table.def.clone());
+    if let Some(def) = def.filter(|def| def.is_external()) {
+        return no_entity(&def);
+    }
     let most = state.options.daily_query_jobs;
     if state.jobs.queries >= most {
         let message = format!(
@@ -85,7 +92,8 @@ fn create(org: &Org, call: &Call, version: &str) -> Response<Body> {
     let object = state.table(query.object()).map(|table| table.def.name.clone()).unwrap_or_default();
     let head = Head::new(state.jobs.next_id(), object, version, dialect, JobState::UploadComplete);
     let id = head.id.clone();
-    let job = Query { head, soql, all, in_chunks: query.is_in_order_of_ids(), rows: None };
+    let job =
+        Query { head, soql, all, in_chunks: query.is_in_order_of_ids(), part: None, error: None, rows: None };
     let told = job.told();
     state.jobs.make_room();
     state.jobs.query.insert(id.clone(), job);
@@ -95,7 +103,7 @@ fn create(org: &Org, call: &Call, version: &str) -> Response<Body> {
 }
 
 /// Carries a query out, unless somebody ends it before.
-async fn run(org: Org, id: String) {
+pub(super) async fn run(org: Org, id: String) {
     let open = |state: &crate::simulator::org::State| {
         state.jobs.query.get(&id).filter(|job| !job.head.state.is_over()).map(|_| 0)
     };
@@ -104,26 +112,48 @@ async fn run(org: Org, id: String) {
     }
     let asked = {
         let mut state = org.lock();
+        let is_whole = state.jobs.query.get(&id).is_some_and(|job| is_batch(&id) && job.part.is_none());
+        let is_slow = is_whole && state.faults.query_timeout();
         state.jobs.query.get_mut(&id).map(|job| {
             job.head.enter(JobState::InProgress);
-            (job.soql.clone(), job.all)
+            (job.soql.clone(), job.all, is_slow)
         })
     };
-    let Some((soql, all)) = asked else { return };
-    let asking = org.clone();
-    let found = tokio::task::spawn_blocking(move || ask(Access::alone(&asking), &soql, all)).await;
+    let Some((soql, all, is_slow)) = asked else { return };
+    let (asking, text) = (org.clone(), soql.clone());
+    let found = tokio::task::spawn_blocking(move || {
+        if is_slow {
+            return Err(Fault::new("QUERY_TIMEOUT", "Your query request was running for too long."));
+        }
+        ask(Access::alone(&asking), &text, all)
+    })
+    .await;
     let mut state = org.lock();
     let Some(job) = state.jobs.query.get_mut(&id).filter(|job| !job.head.state.is_over()) else { return };
     match found {
         Ok(Ok(Answer::Records(rows))) => {
-            let bytes = rows.len() * RECORD;
+            let rows = match job.part {
+                Some((first, last)) => rows.within(first..=last),
+                None => rows,
+            };
+            // What a day holds of results is of Bulk API 2.0 alone.
+            let bytes = if is_batch(&id) { 0 } else { rows.len() * RECORD };
             job.rows = Some(Arc::new(rows));
             job.head.enter(JobState::JobComplete);
             state.jobs.result_bytes += bytes as u64;
         }
         // What it asked for is gone meanwhile.
+        Ok(Err(fault)) => {
+            job.error = Some(failed(&fault, &soql));
+            job.head.enter(JobState::Failed);
+        }
         _ => job.head.enter(JobState::Failed),
     }
+}
+
+/// Why a batch failed that is a query.
+pub(super) fn failed(fault: &Fault, soql: &str) -> String {
+    format!("InvalidBatch : Failed to process query: {}: {}", fault.code, fault.told(soql))
 }
 
 fn abort(org: &Org, call: &Call, id: &str) -> Response<Body> {

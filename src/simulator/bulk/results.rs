@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::jobs::JobState;
 use crate::simulator::response::{answer, refusal, unreadable};
+use crate::simulator::schema::ObjectDef;
 
 /// CSV.
 pub(super) fn csv(body: Vec<u8>) -> Response<Body> {
@@ -43,6 +44,11 @@ pub(super) fn wanted_state(body: &[u8]) -> Option<JobState> {
 
 pub(super) fn no_such_state() -> Response<Body> {
     refusal(400, "INVALIDJOB", "InvalidJob : The state can be set to UploadComplete or Aborted")
+}
+
+/// What another system keeps is not read or written in bulk: Airbyte's source goes on by queries then.
+pub(super) fn no_entity(def: &ObjectDef) -> Response<Body> {
+    refusal(400, "INVALIDENTITY", &format!("Entity '{}' is not supported by the Bulk API.", def.name))
 }
 
 /// The body of a job that is to be made.

@@ -22,6 +22,12 @@ const DELIMITERS: [(&str, u8); 6] = [
     ("BACKQUOTE", b'`'),
 ];
 
+impl Default for Dialect {
+    fn default() -> Dialect {
+        Dialect { delimiter: &DELIMITERS[0], carriage_returns: false }
+    }
+}
+
 impl Dialect {
     /// As the body that makes a job names it.
     ///
@@ -39,6 +45,13 @@ impl Dialect {
             other => return Err(other.to_owned()),
         };
         Ok(Dialect { delimiter, carriage_returns })
+    }
+
+    /// With the line ends that a text has.
+    pub(super) fn as_written(text: &[u8]) -> Dialect {
+        let end = text.iter().position(|byte| *byte == b'\n');
+        let carriage_returns = end.is_some_and(|end| end > 0 && text[end - 1] == b'\r');
+        Dialect { carriage_returns, ..Dialect::default() }
     }
 
     pub(super) fn line_ending(self) -> &'static str {
@@ -76,9 +89,8 @@ impl Dialect {
     /// # Errors
     /// What fails the whole job, in Salesforce's words.
     pub(super) fn read(self, upload: &[u8]) -> Result<Sheet, String> {
-        let end = upload.iter().position(|byte| *byte == b'\n');
-        let carriage_return = end.is_some_and(|end| end > 0 && upload[end - 1] == b'\r');
-        if end.is_some() && carriage_return != self.carriage_returns {
+        let is_one_line = !upload.contains(&b'\n');
+        if !is_one_line && Dialect::as_written(upload).carriage_returns != self.carriage_returns {
             return Err(format!(
                 "ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is {}",
                 self.line_ending()

@@ -9,7 +9,7 @@ use super::plan::{
     Type,
 };
 use crate::simulator::schema::{FieldDef, Kind};
-use crate::simulator::tables::{Seen, Snapshot, Table, child_relationships};
+use crate::simulator::tables::{Keys, Seen, Snapshot, child_relationships};
 
 /// The most steps to a parent's parent.
 const STEPS: usize = 5;
@@ -26,8 +26,8 @@ const JOINS: usize = 2;
 /// # Errors
 /// INVALID_TYPE, INVALID_FIELD and the other refusals of a query that can be parsed.
 pub(in crate::simulator) fn bind(query: &Query, seen: Seen<'_>, all: bool) -> Result<Plan, Fault> {
-    let Seen { snapshot, tables } = seen;
-    let binder = Binder { snapshot: &snapshot, tables, is_rule: false };
+    let Seen { snapshot, keys } = seen;
+    let binder = Binder { snapshot: &snapshot, keys: Some(keys), is_rule: false };
     let object = snapshot.place(&query.from.text).ok_or_else(|| no_object(&query.from))?;
     let scope = Scope { object, alias: query.alias.as_deref() };
     let output = binder.output(query, scope)?;
@@ -42,7 +42,7 @@ pub(in crate::simulator) fn bind(query: &Query, seen: Seen<'_>, all: bool) -> Re
 /// # Errors
 /// As of any query.
 pub(super) fn bind_condition(query: &Query, snapshot: &Snapshot) -> Result<(usize, Test<Path>), Fault> {
-    let binder = Binder { snapshot, tables: None, is_rule: true };
+    let binder = Binder { snapshot, keys: None, is_rule: true };
     let object = snapshot.place(&query.from.text).ok_or_else(|| no_object(&query.from))?;
     let scope = Scope { object, alias: None };
     let test = query.filter.as_ref().map(|condition| binder.filter(condition, scope)).transpose()?;
@@ -59,7 +59,7 @@ struct Scope<'a> {
 struct Binder<'a> {
     snapshot: &'a Snapshot,
     /// Where keys are looked up.
-    tables: Option<&'a [Table]>,
+    keys: Option<Keys<'a>>,
     is_rule: bool,
 }
 
@@ -462,7 +462,6 @@ impl Binder<'_> {
     /// Notes the records that can match at all: an equation on Id or on a key is looked up, not searched for. The index of
     /// keys has no deleted records.
     fn settle_candidates(&self, selection: &mut Selection, all: bool) {
-        let table = self.tables.map(|tables| &tables[selection.object]);
         let texts = |subject: &Path, texts: &mut dyn Iterator<Item = &String>| -> Option<Vec<String>> {
             if !subject.steps.is_empty() {
                 return None;
@@ -470,11 +469,11 @@ impl Binder<'_> {
             if subject.slot == Slot::Id {
                 return Some(texts.cloned().collect());
             }
-            let field = table?.def.field(&subject.field.name)?;
+            let (keys, place) = (self.keys?, selection.object);
+            let field = self.snapshot.views[place].def.field(&subject.field.name)?;
             let is_indexed = field.unique && !all && subject.field.kind == Type::Text;
-            is_indexed.then(|| {
-                texts.flat_map(|text| table.map(|table| table.ids_by(field, text))).flatten().collect()
-            })
+            is_indexed
+                .then(|| texts.flat_map(|text| keys.ids_by(self.snapshot, place, field, text)).collect())
         };
         selection.candidates = selection.filter.as_ref().and_then(|filter| conditions::keys(filter, &texts));
     }

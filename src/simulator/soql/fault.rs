@@ -14,7 +14,7 @@ const SHOWN: usize = 35;
 
 impl Fault {
     /// About the query as a whole.
-    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Fault {
+    pub(in crate::simulator) fn new(code: &'static str, message: impl Into<String>) -> Fault {
         Fault { code, message: message.into(), at: None }
     }
 

@@ -1,7 +1,7 @@
 //! Finding what a plan asks for, and shaping it as an answer. Works on a snapshot, without a lock.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -10,8 +10,10 @@ use super::cells::{Cell, Found, cell, holds, owner, parent, sort, value};
 use super::fault::Fault;
 use super::groups;
 use super::plan::{Column, Join, Output, Path, Plan, Selection, Set, Slot, Sort, Test, Type};
+use crate::simulator::ids::number_of;
 use crate::simulator::records::Record;
 use crate::simulator::tables::Snapshot;
+use crate::simulator::values::parse_datetime;
 
 /// What a query found.
 #[derive(Debug)]
@@ -162,6 +164,33 @@ impl Rows {
             }
         };
         self.fields().map(text).collect()
+    }
+
+    /// Only the records whose ids have such numbers.
+    pub(in crate::simulator) fn within(mut self, numbers: RangeInclusive<u64>) -> Rows {
+        self.found.retain(|record| number_of(&record.id).is_some_and(|number| numbers.contains(&number)));
+        self
+    }
+
+    /// Some of the records as JSON, with days and instants in milliseconds, as the Bulk API before 2.0 has them.
+    pub(in crate::simulator) fn with_milliseconds(&self, range: Range<usize>, version: &str) -> Vec<Value> {
+        let mut records = self.page(range, version);
+        for path in self.fields().filter(|path| matches!(path.field.kind, Type::Date | Type::Instant)) {
+            for record in &mut records {
+                let parent = path.steps.iter().try_fold(record, |parent, step| parent.get_mut(&step.name));
+                let Some(value) = parent.and_then(|parent| parent.get_mut(&path.field.name)) else {
+                    continue;
+                };
+                let instant = value.as_str().and_then(|text| match path.field.kind {
+                    Type::Date => parse_datetime(&format!("{text}T00:00:00Z")),
+                    _ => parse_datetime(text),
+                });
+                if let Some(instant) = instant {
+                    *value = json!(instant.timestamp_millis());
+                }
+            }
+        }
+        records
     }
 
     fn fields(&self) -> impl Iterator<Item = &Path> {

@@ -67,6 +67,15 @@ assert.match(loaded.failedResults[0].sf__Error, /REQUIRED_FIELD_MISSING/);
 const read = await conn.bulk2.query(`SELECT Name FROM Account WHERE Name LIKE 'bulk %'`, { pollTimeout: 60_000, pollInterval: 100 });
 assert.deepEqual((await read.toArray()).map(({ Name }) => Name).sort(), ['bulk one', 'bulk two']);
 
+// And the Bulk API before it.
+conn.bulk.pollInterval = 50;
+conn.bulk.pollTimeout = 600_000;
+const heap = await conn.bulk.load('Account', 'insert', [{ Name: 'old bulk', NumberOfEmployees: 7 }, { Name: null, Phone: '4' }]);
+assert.deepEqual(heap.map(({ success }) => success), [true, false]);
+assert.match(heap[1].errors[0], /^REQUIRED_FIELD_MISSING:/);
+const old = await (await conn.bulk.query(`SELECT Name, NumberOfEmployees FROM Account WHERE Name = 'old bulk'`)).toArray();
+assert.deepEqual(old, [{ Name: 'old bulk', NumberOfEmployees: '7' }]);
+
 // All or none, with a reference from one to the next.
 const composite = (last) => conn.request({
   method: 'POST', url: '/services/data/v62.0/composite', headers: { 'content-type': 'application/json' },

@@ -67,6 +67,14 @@ assert "REQUIRED_FIELD_MISSING" in failed, failed
 read = "".join(sf.bulk2.Account.query("SELECT Name FROM Account WHERE Name LIKE 'heap %'"))
 assert read.splitlines() == ['"Name"', '"heap one"'], read
 
+# And the Bulk API before it.
+loaded = sf.bulk.Account.insert([{"Name": "old heap", "NumberOfEmployees": 7}, {"Phone": "4"}])
+assert [record["success"] for record in loaded] == [True, False], loaded
+assert loaded[1]["errors"][0]["statusCode"] == "REQUIRED_FIELD_MISSING", loaded
+read = sf.bulk.Account.query("SELECT Name, NumberOfEmployees, CreatedDate FROM Account WHERE Name = 'old heap'")
+assert [(record["Name"], record["NumberOfEmployees"]) for record in read] == [("old heap", 7)], read
+assert read[0]["CreatedDate"] > 1_000_000_000_000, read
+
 assert sf.Account.delete(made["id"]) == 204
 gone = sf.query_all(f"SELECT IsDeleted FROM Account WHERE Id = '{made['id']}'", include_deleted=True)
 assert [record["IsDeleted"] for record in gone["records"]] == [True]
