@@ -15,11 +15,11 @@ use crate::domain::names::{RowId, RowRef};
 use crate::postgres::changes::keys;
 use crate::postgres::changes::writeback;
 use crate::postgres::errors::sync_errors;
-use crate::postgres::operations::revert::read_once_more;
 
 use crate::postgres::changes::queue::{
     ARCHIVE_COLUMNS, Ack, Acked, Awaited, STILL_UNSENT, UNITS_BY_KEY, UnitOutcome,
 };
+use crate::postgres::tables::reread::read_once_more;
 use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, failpoint};
 
 /// When the users' rows are told.

@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 
 use crate::postgres::changes::queue::{ARCHIVE_COLUMNS, STILL_UNSENT, UNSENT};
+use crate::postgres::changes::writeback::waits_for_nothing;
 use crate::postgres::tables::rows::LIMIT_WAITS;
 use crate::postgres::{Error, ErrorContext, Store, Transaction};
 
@@ -400,11 +401,6 @@ impl Store {
         audit_given_up(transaction, table, &rows, IGNORED).await?;
         Ok(newest)
     }
-}
-
-/// What a row is told whose changes were given up: that it waits for nothing, where it says that it waits, and its record.
-pub(in crate::postgres) fn waits_for_nothing(row: i32, sfid: Option<&str>) -> Value {
-    json!({"id": row, "sfid": sfid, "keeps": true, "upto": 0})
 }
 
 fn at(table: &str, row: i32) -> RowRef {

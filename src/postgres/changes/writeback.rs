@@ -13,7 +13,6 @@ use crate::domain::names::{RowId, RowRef};
 
 use crate::domain::changes::dispatch::{KEPT_OUT, NONE_LEFT};
 use crate::postgres::changes::custody::{UNREADABLE, UNREADABLE_CHANGES};
-use crate::postgres::changes::given_up::waits_for_nothing;
 use crate::postgres::changes::queue::{Ack, UNITS_BY_KEY, UnitOutcome};
 use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, failpoint};
 
@@ -243,6 +242,11 @@ fn row_outcome(ack: &Ack, owed: &HashMap<RowRef, Value>) -> Option<Value> {
         _ => return None,
     };
     Some(json!({"lastop": lastop, "err": err, "sfid": sfid, "upto": ack.upto}))
+}
+
+/// What a row is told whose changes were given up: that it waits for nothing, where it says that it waits, and its record.
+pub(in crate::postgres) fn waits_for_nothing(row: i32, sfid: Option<&str>) -> Value {
+    json!({"id": row, "sfid": sfid, "keeps": true, "upto": 0})
 }
 
 /// Keeps the reader from inserting a record of one table while an acknowledgement is about to give its id to a row.

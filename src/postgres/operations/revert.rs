@@ -1,15 +1,14 @@
 //! Salesforce's side taken: its values back into rows, a rejected insert's row removed, a row whose delete was rejected
 //! brought back. The unsent changes are given up and stay in the archive; the values that went are in the audit.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::domain::changes::merge::same;
 use crate::domain::changes::outgoing::is_in_step;
 use crate::domain::mappings::mapping::Mapping;
-use crate::domain::names::{RowId, Sfid};
+use crate::domain::names::RowId;
 use crate::domain::operations::operation::{Operation, RowResult, RowStatus};
 use crate::domain::records::record::{SalesforceState, SalesforceValues};
 use crate::domain::records::verify::AsFound;
@@ -19,9 +18,10 @@ use crate::postgres::changes::queue::{ARCHIVE_COLUMNS, UNSENT};
 use crate::postgres::operations::audit::{NewAuditEntry, audit};
 use crate::postgres::operations::edit::{Locked, announce, plain};
 use crate::postgres::tables::records::json_text;
+use crate::postgres::tables::reread::read_once_more;
 use crate::postgres::tables::rows::recently_accepted;
-use crate::postgres::tables::verify::{AGAIN, CHANGED_SINCE, is_still};
-use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, quote};
+use crate::postgres::tables::verify::{CHANGED_SINCE, is_still};
+use crate::postgres::{AS_ENGINE, Error, ErrorContext, Store, Transaction, quote};
 
 /// A row to revert.
 #[derive(Clone, Debug)]
@@ -302,65 +302,6 @@ impl Store {
             transaction.query(&sql, &[&mapping.table, &ids]).await.context("look for unsent changes")?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
-
-    /// Records that are to be read once more, those wished for longest first: at most `limit`. Of each, whether an event
-    /// said that it was deleted.
-    pub async fn take_rereads(&self, table: &str, limit: i64) -> Result<Vec<(String, bool)>, Error> {
-        let client = self.client().await?;
-        let rows = client
-            .query(
-                "SELECT sfid::text, deleted FROM syncdeck.reread WHERE table_name = $1 ORDER BY at LIMIT $2",
-                &[&table, &limit],
-            )
-            .await
-            .context("look for records to read again")?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
-    }
-
-    /// These records were read once more, after `asked_at`: what was wished for since then is still to be done. Those that
-    /// are left go behind all others, which would never have their turn behind many whose rows are held.
-    pub async fn reread_done(
-        &self,
-        table: &str,
-        done: &[String],
-        left: &[String],
-        asked_at: DateTime<Utc>,
-    ) -> Result<(), Error> {
-        let client = self.client().await?;
-        client
-            .execute(
-                "WITH mine AS MATERIALIZED (
-                     SELECT sfid FROM syncdeck.reread WHERE table_name = $1 AND sfid = ANY($2::text[] || $3::text[]) AND at < $4
-                     ORDER BY sfid FOR UPDATE
-                 ), behind AS (
-                     UPDATE syncdeck.reread SET at = clock_timestamp()
-                     WHERE table_name = $1 AND sfid IN (SELECT sfid FROM mine WHERE sfid = ANY($3)))
-                 DELETE FROM syncdeck.reread WHERE table_name = $1 AND sfid IN (SELECT sfid FROM mine WHERE sfid = ANY($2))",
-                &[&table, &done, &left, &asked_at],
-            )
-            .await
-            .context("note what was read again")
-            .map(drop)
-    }
-}
-
-/// Has the records of rows read once more. What a row has that is no id of Salesforce's names no record, and in a query it
-/// would keep all others from being read. In one order, so that no two of these wait for each other.
-pub(in crate::postgres) async fn read_once_more(
-    transaction: &Transaction<'_>,
-    table: &str,
-    sfids: &[String],
-) -> Result<(), Error> {
-    let known: BTreeSet<&str> =
-        sfids.iter().map(String::as_str).filter(|text| Sfid::parse(text).is_some()).collect();
-    if known.is_empty() {
-        return Ok(());
-    }
-    let known: Vec<&str> = known.into_iter().collect();
-    let sql = format!(
-        "INSERT INTO syncdeck.reread (table_name, sfid) SELECT $2, sfid FROM unnest($1::text[]) AS known (sfid) ORDER BY sfid {AGAIN}"
-    );
-    transaction.execute_cached(&sql, &[&known, &table]).await.context("have records read once more").map(drop)
 }
 
 /// What becomes of a row, given its record.

@@ -181,22 +181,6 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Has records read once more by the next poll of their reader, the engine's own way.
-    pub async fn want_reread(&self, table: &str, sfids: &[String]) -> Result<(), Error> {
-        if sfids.is_empty() {
-            return Ok(());
-        }
-        let client = self.client().await?;
-        client
-            .execute_cached(
-                "INSERT INTO syncdeck.reread (table_name, sfid) SELECT $1::text, unnest($2::text[]) ORDER BY 2 ON CONFLICT DO NOTHING",
-                &[&table, &sfids],
-            )
-            .await
-            .context("have records read once more")
-            .map(drop)
-    }
-
     /// The rows after `after` that have a record, with its id, in the order of their own ids.
     pub async fn rows_with_records(
         &self,

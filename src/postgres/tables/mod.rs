@@ -13,6 +13,7 @@ pub mod obstacle;
 pub mod records;
 pub mod refused;
 pub(super) mod relatives;
+pub(super) mod reread;
 pub(super) mod row_condition;
 pub mod rows;
 pub mod uncaptured;

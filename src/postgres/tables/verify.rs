@@ -17,8 +17,8 @@ use crate::postgres::changes::locks::lock_units;
 use crate::postgres::changes::queue::UNSENT;
 use crate::postgres::operations::audit::{NewAuditEntry, audit};
 use crate::postgres::operations::edit::announce;
-use crate::postgres::operations::revert::read_once_more;
 use crate::postgres::tables::records::{json_text, row_values};
+use crate::postgres::tables::reread::read_once_more;
 use crate::postgres::tables::row_condition::RowCondition;
 use crate::postgres::{AS_ENGINE, AS_USER, Error, ErrorContext, Store, Transaction, literal, quote};
 
@@ -51,10 +51,6 @@ pub struct Suspect {
     /// How many more there are.
     pub more: usize,
 }
-
-/// A record that is wished for already is wished for anew: its reader may be reading it just now, too early for this one.
-pub(in crate::postgres) const AGAIN: &str =
-    "ON CONFLICT (table_name, sfid) DO UPDATE SET at = clock_timestamp()";
 
 /// Why a row is left alone that [`is_still`] does not hold for.
 pub(in crate::postgres) const CHANGED_SINCE: &str = "it was changed since it was looked at; look again";
