@@ -65,7 +65,7 @@ fn lists() -> Vec<Scene> {
             &[
                 (Selected, " write errors 12,345 "),
                 (Warn, "▲ there are 12145 more write errors, which are not here"),
-                (Warn, "no more are read"),
+                (Warn, "read"),
                 (Dim, "? unknown"),
                 (Bold, "it cannot be said whether it is an error here still"),
             ],
