@@ -1,17 +1,14 @@
 //! The least that somebody would write by hand to have a record follow its row.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use syncdeck::simulator::Org;
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio_postgres::{AsyncMessage, Client, NoTls};
+use tokio_postgres::Client;
 
-use crate::ROWS;
 use crate::signed_in::sign_in;
+use crate::{ROWS, bell};
 
 const TABLES: &str = r"
 CREATE SCHEMA by_hand;
@@ -40,18 +37,7 @@ pub async fn send(url: &str, sql: &Client, org: &Org, address: SocketAddr) -> Jo
         sql.execute(row, &[&id, &n]).await.unwrap();
     }
     sql.batch_execute(TRIGGER).await.unwrap();
-    let (client, mut connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    let bell = Arc::new(Notify::new());
-    let told = bell.clone();
-    tokio::spawn(async move {
-        let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
-        while let Some(Ok(message)) = messages.next().await {
-            if matches!(message, AsyncMessage::Notification(_)) {
-                told.notify_one();
-            }
-        }
-    });
-    client.batch_execute("LISTEN changes").await.unwrap();
+    let (client, bell) = bell::listen(url).await;
     let look =
         client.prepare("SELECT id, sfid, lastname FROM by_hand.log ORDER BY id LIMIT 200").await.unwrap();
     let note = client.prepare(TAKEN).await.unwrap();

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on ends")]
 #![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
 
+#[path = "../shared/bell.rs"]
+mod bell;
 mod by_hand;
 #[path = "../shared/connected.rs"]
 mod connected;

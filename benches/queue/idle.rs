@@ -5,19 +5,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chrono::Utc;
-use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use syncdeck::domain::state::MappingState;
 use syncdeck::engine::{self, Engine};
 use syncdeck::postgres::Store;
 use syncdeck::simulator::{self, Org, OrgOptions};
-use tokio::sync::Notify;
-use tokio_postgres::{AsyncMessage, Client, NoTls};
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::signed_in::sign_in;
 use super::single::{ROWS, updates};
-use super::{Limit, Side, config, connect, figure, median};
+use super::{Limit, Side, bell, config, connect, figure, median};
 
 /// Between two looks of the engine.
 const LOOK: Duration = Duration::from_millis(10);
@@ -145,18 +143,7 @@ fn most_of(samples: &[f64]) -> f64 {
 
 /// Sends whatever a NOTIFY tells of, with one statement and one request.
 async fn send_by_hand(url: &str, org: SocketAddr) {
-    let (client, mut connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    let bell = std::sync::Arc::new(Notify::new());
-    let told = bell.clone();
-    tokio::spawn(async move {
-        let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
-        while let Some(Ok(message)) = messages.next().await {
-            if matches!(message, AsyncMessage::Notification(_)) {
-                told.notify_one();
-            }
-        }
-    });
-    client.batch_execute("LISTEN changes").await.unwrap();
+    let (client, bell) = bell::listen(url).await;
     let (http, token) = sign_in(org).await;
     tokio::spawn(async move {
         let take = client.prepare("DELETE FROM by_hand.log RETURNING sfid, lastname").await.unwrap();

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::bulk::jobs::Jobs;
 use super::cursors::Cursors;
-use super::faults::{FaultCounts, FaultState, Faults};
+use super::faults::{Early, FaultCounts, FaultState, Faults};
 use super::fields::Fields;
 use super::ids::long_id;
 use super::journal::{Journal, JournalEntry};
@@ -184,6 +184,16 @@ impl State {
         self.tokens.retain(|session| session != token);
         self.cursors.end(token);
         self.tokens.len() < known
+    }
+
+    /// Counts a request of a session; its number, and the fault that answers it before anybody reads it.
+    pub(super) fn begin_request(&mut self) -> (u64, Option<Early>) {
+        self.requests += 1;
+        let early = self.faults.early();
+        if early == Some(Early::SessionExpired) {
+            self.end_sessions();
+        }
+        (self.requests, early)
     }
 
     pub(super) fn end_sessions(&mut self) {

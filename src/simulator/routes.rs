@@ -106,12 +106,8 @@ async fn data(org: &Org, mut call: Call, version: &str, rest: &[&str]) -> Respon
     call.origin = origin(&call.headers, version, rest);
     let early = {
         let mut state = org.lock();
-        state.requests += 1;
-        call.request = state.requests;
-        let early = state.faults.early();
-        if early == Some(Early::SessionExpired) {
-            state.end_sessions();
-        }
+        let early;
+        (call.request, early) = state.begin_request();
         early.or_else(|| no_session(&state, &call.headers))
     };
     if early.is_none() && call.method != Method::GET && rest.starts_with(&["composite", "sobjects"]) {

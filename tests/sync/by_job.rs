@@ -263,6 +263,23 @@ bulk_from = 50
 poll_interval = "1h"
 "#;
 
+/// Lines of the invoice I1, beside which there is I2.
+pub async fn family(lines: usize) -> World {
+    let world = World::start(LINES).await;
+    world
+        .run("INSERT INTO salesforce.invoice__c (name, external_id__c) VALUES ('One', 'I1'), ('Two', 'I2')")
+        .await;
+    world.until_quiet().await;
+    world
+        .run(&format!(
+            "INSERT INTO salesforce.invoice_line__c (name, quantity__c, external_id__c, invoice__r__external_id__c)
+             SELECT 'Line ' || n, n, 'L' || n, 'I1' FROM generate_series(1, {lines}) n"
+        ))
+        .await;
+    world.until_quiet().await;
+    world
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn parents_are_named_by_their_external_ids_and_come_first() {
     let world = World::start(LINES).await;
@@ -304,18 +321,7 @@ async fn parents_are_named_by_their_external_ids_and_come_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parents_delete_waits_for_the_job_with_changes_of_its_children() {
-    let world = World::start(LINES).await;
-    world
-        .run("INSERT INTO salesforce.invoice__c (name, external_id__c) VALUES ('One', 'I1'), ('Two', 'I2')")
-        .await;
-    world.until_quiet().await;
-    world
-        .run(&format!(
-            "INSERT INTO salesforce.invoice_line__c (name, quantity__c, external_id__c, invoice__r__external_id__c)
-             SELECT 'Line ' || n, n, 'L' || n, 'I1' FROM generate_series(1, {MANY}) n"
-        ))
-        .await;
-    world.until_quiet().await;
+    let world = family(MANY).await;
     let before = world.journal_length();
     world.org.change_faults(|faults| faults.hold_jobs = Some(0));
     world

@@ -4,25 +4,8 @@
 use syncdeck::domain::reports::overview::Writes;
 use syncdeck::simulator::CannedAnswer;
 
-use crate::by_job::{LINES, MANY};
+use crate::by_job::{MANY, family};
 use crate::world::World;
-
-/// Lines of the invoice I1, beside which there is I2.
-async fn family(lines: usize) -> World {
-    let world = World::start(LINES).await;
-    world
-        .run("INSERT INTO salesforce.invoice__c (name, external_id__c) VALUES ('One', 'I1'), ('Two', 'I2')")
-        .await;
-    world.until_quiet().await;
-    world
-        .run(&format!(
-            "INSERT INTO salesforce.invoice_line__c (name, quantity__c, external_id__c, invoice__r__external_id__c)
-             SELECT 'Line ' || n, n, 'L' || n, 'I1' FROM generate_series(1, {lines}) n"
-        ))
-        .await;
-    world.until_quiet().await;
-    world
-}
 
 const MOVE: &str =
     "UPDATE salesforce.invoice_line__c SET invoice__r__external_id__c = 'I2', quantity__c = 700";

@@ -38,12 +38,8 @@ pub(in crate::simulator) async fn answer_async(
     call.origin = origin(&call.headers, version, &["jobs"]);
     let early = {
         let mut state = org.lock();
-        state.requests += 1;
-        call.request = state.requests;
-        let early = state.faults.early();
-        if early == Some(Early::SessionExpired) {
-            state.end_sessions();
-        }
+        let early;
+        (call.request, early) = state.begin_request();
         let early = early.or_else(|| (!state.options.classic_bulk).then_some(Early::ApiDisabled));
         early.or_else(|| (!has_session(&state, &call)).then_some(Early::SessionExpired))
     };
