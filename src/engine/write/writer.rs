@@ -139,6 +139,7 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
     }
     // Many at once go by jobs, before the first 200 of them go by calls.
     let least = bulk::least(shared);
+    ingest.unlooked = ingest.unlooked.saturating_add(shared.bulk_writes.take_back());
     let looks = least.is_some_and(|least| ingest.may_be_many(least));
     let bulk::DueJobs { begun, wait } = if looks {
         // The other lanes take nothing meanwhile that may go by a job.

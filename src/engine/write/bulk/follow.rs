@@ -378,6 +378,7 @@ async fn lose(
 async fn back(shared: &Shared, followed: &mut Followed, mapping: &Mapping, why: &str) -> Result<Look, Error> {
     let job = followed.driven.job.job.clone();
     let units = followed.driven.give_all_back(shared).await?;
+    shared.bulk_writes.note_back(units);
     shared.log.of("writer").info(
         format!("{}: {units} rows of a job of Bulk API 2.0 go back unsent: {why}", mapping.object),
         json!({"mapping": mapping.object, "job": job, "rows": units}),

@@ -23,6 +23,7 @@ mod results;
 mod sheet;
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -52,12 +53,24 @@ pub(in crate::engine) struct BulkWrites {
     closed: Mutex<Vec<Driven>>,
     wake: Notify,
     rests: rest::Rests,
+    /// Units that jobs gave back unsent, and that were not looked at for another job.
+    back: AtomicU64,
 }
 
 impl BulkWrites {
     /// Whether it is to be told that deletes of a table wait for jobs.
     pub(super) fn is_news(&self, table: &str) -> bool {
         self.rests.is_news(table)
+    }
+
+    /// How many units came back from jobs since it was asked last.
+    pub(super) fn take_back(&self) -> u64 {
+        self.back.swap(0, Ordering::Relaxed)
+    }
+
+    /// Units are ready again that were with a job: enough of them are due for the next one, as what is captured is.
+    fn note_back(&self, units: usize) {
+        self.back.fetch_add(units as u64, Ordering::Relaxed);
     }
 
     fn hand_over(&self, job: Driven) {

@@ -189,6 +189,7 @@ pub(super) async fn keep(
         let held = shared.store.held_for_write_job(&driven.job.token).await?;
         let units = held.into_iter().filter(|unit| unprocessed.contains(&unit.row)).collect();
         driven.give_back(shared, units).await?;
+        shared.bulk_writes.note_back(back);
     }
     if !keep_lost(shared, driven, mapping, id, call, lost).await? {
         return Ok(false);
