@@ -195,15 +195,11 @@ impl Chunk {
         let needle = needle.filter(|_| !wanted.is_empty() && self.text.is_ascii())?;
         let text = self.text.as_bytes();
         let field = format!("{BETWEEN}{key}=");
-        let earlier = memchr::memmem::Finder::new(&field);
         // Most often it is all of a part behind the message, and the first of its key; else the line tells.
         let has = |at: usize, line: Line<'_>, hit: usize| {
-            let start = self.start(at);
-            let is_part = text[start..hit].ends_with(&field.as_bytes()[..1])
-                && text.get(hit + needle.len()) == Some(&(BETWEEN as u8))
-                && text[hit..].starts_with(key.as_bytes())
-                && self.parts(start, hit) >= 3;
-            is_part && earlier.find(&text[start..hit]).is_none() || term.passes(&line)
+            let is_whole = text.get(hit + needle.len()) == Some(&(BETWEEN as u8))
+                && text[hit..].starts_with(key.as_bytes());
+            is_whole && self.is_first_part(self.start(at), hit, field.as_bytes()) || term.passes(&line)
         };
         Some(self.hits(|from| needle.find_at(text, from), has))
     }
@@ -238,8 +234,16 @@ impl Chunk {
         *mask = self.hits(find, |at, line, _| mask[at] && filter.passes(&line));
     }
 
-    /// Parts of a line that have ended between two places.
-    fn parts(&self, start: usize, end: usize) -> usize {
-        memchr::memchr_iter(BETWEEN as u8, &self.text.as_bytes()[start..end]).count()
+    /// Whether a part of a line behind its message begins at a place, and none before it begins as that field does.
+    fn is_first_part(&self, start: usize, place: usize, field: &[u8]) -> bool {
+        let text = &self.text.as_bytes()[start..];
+        let (mut ended, mut last) = (0, None);
+        for at in memchr::memchr_iter(BETWEEN as u8, &text[..place - start]) {
+            if start + at + 1 < place && text[at..].starts_with(field) {
+                return false;
+            }
+            (ended, last) = (ended + 1, Some(start + at + 1));
+        }
+        ended >= 3 && last == Some(place)
     }
 }

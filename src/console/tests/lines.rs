@@ -330,6 +330,6 @@ fn where_only_the_newest_lines_are_counted_that_is_said() {
     };
     let places = ring::search(lines, filter);
     update(&mut app, Msg::LogFiltered { generation: *generation, upto: *upto, places });
-    let said = "each line by its own highest; of the newest 50,000 lines";
+    let said = "each line by its own highest; of the newest 20,000 lines";
     assert!(text(&app).contains(said), "{}", text(&app));
 }
