@@ -81,10 +81,7 @@ impl Filter {
 
     /// How many match, up to 10,000.
     pub fn count(&self) -> String {
-        format!(
-            "SELECT count(*) FROM (SELECT FROM syncdeck.error WHERE {} LIMIT 10001) found",
-            self.condition()
-        )
+        count(&self.condition())
     }
 
     /// By cause.
@@ -104,9 +101,14 @@ fn page(condition: &str) -> String {
     )
 }
 
-/// A page of a filter that is not among the above.
-pub fn page_of(sql: &str) -> String {
-    page(&format!("{OPEN} AND {}", sql.replace("TEXT", TEXT)))
+fn count(condition: &str) -> String {
+    format!("SELECT count(*) FROM (SELECT FROM syncdeck.error WHERE {condition} LIMIT 10001) found")
+}
+
+/// The first page of a filter that is not among the above, and how many match it.
+pub fn page_and_count_of(sql: &str) -> [String; 2] {
+    let condition = format!("{OPEN} AND {}", sql.replace("TEXT", TEXT));
+    [page(&condition), count(&condition)]
 }
 
 /// What each mapping has.
