@@ -107,8 +107,12 @@ async fn run(url: &str, latency: u64) {
         }
         let beside = "a sender by hand that a NOTIFY wakes";
         for (step, what) in ["commit to request", "commit to taken"].into_iter().enumerate() {
+            // An engine looks every few milliseconds whether something was captured: a NOTIFY would cost the application's
+            // commits far more. Beside a short way that look is most of it.
+            let (median, slowest) = if latency < 20 { (5.0, 10.0) } else { (1.5, 3.0) };
             // The 99th of a hundred of few is the slowest of them.
-            let shares = [(50, 1.5), (99, 3.0)].into_iter().filter(|(share, _)| many >= 100 || *share < 99);
+            let shares =
+                [(50, median), (99, slowest)].into_iter().filter(|(share, _)| many >= 100 || *share < 99);
             for (share, limit) in shares {
                 let name = format!("{what}, {rate} changes/s, {latency} ms of network, p{share}");
                 let [ours, theirs] = [0, 1].map(|side: usize| percentile(&taken[side][step], share));

@@ -518,7 +518,8 @@ fn work(shared: &Arc<Shared>, parts: &mut Parts, mappings: &[Mapping]) {
     }
     shared.log.info("engine started", serde_json::json!({"mappings": mappings.len(), "owner": shared.owner}));
     parts.spawn("writer", write::writer::run(shared.clone()));
-    for lane in 1..shared.config.salesforce.calls_at_once {
+    // One more than calls: it prepares the next one.
+    for lane in 1..=shared.config.salesforce.calls_at_once {
         parts.spawn(format!("writer {}", lane + 1), write::writer::run_beside(shared.clone(), lane));
     }
     parts.spawn("watch", write::watch::run(shared.clone()));

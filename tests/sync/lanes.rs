@@ -132,3 +132,40 @@ async fn a_delete_waits_for_what_was_claimed_before() {
     assert!(updates < deletes, "{updates} {deletes}");
     assert_eq!((world.org.ids("Invoice_Line__c").len(), world.org.ids("Invoice__c").len()), (1_200, 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_at_a_time_calls_go_in_the_order_of_the_changes() {
+    let world = World::with(&by_calls(), |_| {}).await;
+    world.run(&insert(MANY)).await;
+    all_taken(&world, MANY).await;
+    let before = world.org.journal_since(0).len();
+    world.run("UPDATE salesforce.contact SET lastname = lastname || ' again'").await;
+    all_taken(&world, MANY).await;
+    let mut first_of: std::collections::BTreeMap<u64, i64> = std::collections::BTreeMap::new();
+    for entry in world.org.journal_since(before as u64) {
+        let name = entry.fields["LastName"].as_str().unwrap();
+        let row = name.trim_start_matches('A').trim_end_matches(" again").parse().unwrap();
+        let first = first_of.entry(entry.request).or_insert(row);
+        *first = row.min(*first);
+    }
+    let firsts: Vec<i64> = first_of.into_values().collect();
+    assert!(firsts.len() >= 10 && firsts.is_sorted(), "{firsts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn children_are_not_listed_as_waiting_for_parents_that_are_just_being_made() {
+    let mappings = FAMILY.replace("poll_interval", "bulk_from = \"off\"\npoll_interval");
+    let world = World::with(&mappings, |_| {}).await;
+    world
+        .run(
+            "INSERT INTO salesforce.invoice__c (name, external_id__c) SELECT 'I' || n, 'I' || n FROM generate_series(1, 800) n;
+             INSERT INTO salesforce.invoice_line__c (name, quantity__c, external_id__c, invoice__r__external_id__c)
+             SELECT 'L' || n, n, 'L' || n, 'I' || (800 - n % 800) FROM generate_series(1, 800) n",
+        )
+        .await;
+    world.until_quiet().await;
+    world
+        .until_text("SELECT count(*)::text FROM salesforce.invoice_line__c WHERE sfid IS NOT NULL", "800")
+        .await;
+    assert_eq!(world.text("SELECT count(*)::text FROM syncdeck.error").await.as_deref(), Some("0"));
+}

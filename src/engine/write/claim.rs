@@ -1,6 +1,6 @@
 //! A claim: units that one engine has in work, and until when it may send them.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,6 +17,8 @@ pub(in crate::engine) struct Claim {
     pub(in crate::engine) token: String,
     /// Taken before the claim was asked for, on the monotonic clock: the lease cannot end earlier than this says.
     pub(in crate::engine) since: Instant,
+    /// Its place among those in work.
+    pub(super) place: AtomicU64,
     /// How many batches were named so far.
     batches: AtomicU32,
     /// Whether Salesforce answered one of them.
@@ -30,7 +32,13 @@ impl Claim {
 
     /// The claim of a token whose lease was renewed just now: `since` was taken before.
     pub(in crate::engine) fn renewed(token: &str, since: Instant) -> Claim {
-        Claim { token: token.to_owned(), since, batches: AtomicU32::new(0), answered: AtomicBool::new(false) }
+        Claim {
+            token: token.to_owned(),
+            since,
+            place: AtomicU64::new(0),
+            batches: AtomicU32::new(0),
+            answered: AtomicBool::new(false),
+        }
     }
 
     pub(in crate::engine) fn note_answer(&self) {

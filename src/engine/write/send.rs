@@ -36,12 +36,14 @@ const LOCKED_ROW: &str = "UNABLE_TO_LOCK_ROW";
 /// A record that loses its answer this often in a call of its own is parked for a person.
 const LOST_ALONE_LIMIT: i32 = 3;
 
-/// Sends the jobs of one mapping: holds what waits for a parent, refuses what JSON cannot say, sends the rest.
+/// Sends the jobs of one mapping: holds what waits for a parent, refuses what JSON cannot say, sends the rest. `is_last`: there
+/// is nothing more to be sent of the claim.
 pub(in crate::engine) async fn send_all(
     shared: &Shared,
     claim: &Claim,
     mapping: &Mapping,
     jobs: Vec<Job>,
+    is_last: bool,
 ) -> Result<(), Error> {
     let units: Vec<Claimed> = jobs.iter().map(|job| job.unit.clone()).collect();
     let parted = async {
@@ -92,7 +94,8 @@ pub(in crate::engine) async fn send_all(
             .into_iter()
             .map(|job| JobRecord { record: records.remove(&job.unit.row).unwrap_or_default(), job })
             .collect();
-        send_call(shared, claim, mapping, call).await?;
+        let is_last = is_last && calls.len() == 0;
+        send_call(shared, claim, mapping, call, is_last).await?;
     }
     Ok(())
 }
@@ -138,9 +141,8 @@ fn wholeness(mapping: &Mapping) -> Whole {
 
 /// Whether a request may start: the engine goes on, the way is open, and the lease outlasts the request (I4).
 fn may_send(shared: &Shared, claim: &Claim) -> bool {
-    // What another lane lost is asked for by a probe, not by the next call of this one.
-    let is_doubtful = shared.config.salesforce.calls_at_once > 1 && shared.link.is_doubtful();
-    let link_is_open = shared.link.closed_for().is_none() && !is_doubtful;
+    // What was lost is asked for by a probe, not by the next call.
+    let link_is_open = shared.link.closed_for().is_none() && !shared.link.is_doubtful();
     !shared.stop.is_cancelled() && link_is_open && lease_outlasts(shared, claim)
 }
 
@@ -151,6 +153,7 @@ async fn send_call(
     claim: &Claim,
     mapping: &Mapping,
     call: Vec<JobRecord>,
+    is_last: bool,
 ) -> Result<(), Error> {
     let mut waiting = vec![call];
     while let Some(mut call) = waiting.pop() {
@@ -162,7 +165,8 @@ async fn send_call(
         }
         let found = find_by_key(shared, mapping, &mut call).await;
         failpoint::pass(failpoint::BEFORE_SEND).await?;
-        if !may_send(shared, claim) {
+        let in_flight = shared.lanes.call(shared, claim, last_start(shared, claim)).await;
+        if in_flight.is_none() || !may_send(shared, claim) {
             let units: Vec<_> = call.into_iter().map(|out| out.job.unit).collect();
             shared.log.of("writer").info(
                 format!(
@@ -181,6 +185,7 @@ async fn send_call(
             request(shared, mapping, &call).await
         };
         let (answer, passed) = tokio::join!(sent, failpoint::pass(failpoint::AFTER_SEND));
+        drop(in_flight);
         passed?;
         failpoint::pass(failpoint::AFTER_ANSWER).await?;
         let elapsed = began.elapsed();
@@ -194,6 +199,9 @@ async fn send_call(
             }
             Ok(results) => {
                 connection::works(shared, begun).await;
+                if is_last && waiting.is_empty() {
+                    shared.lanes.sent(claim);
+                }
                 settle_call(shared, claim, mapping, &batch, call, results, took).await?;
             }
             Err(error) if connection::concerns_link(&error) => {

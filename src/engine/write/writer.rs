@@ -16,7 +16,7 @@ use crate::postgres::{Error, failpoint};
 use super::acknowledge::{give_back, release};
 use super::bulk;
 use super::claim::{Claim, UNFIT_PAUSE};
-use super::lanes;
+use super::dependencies::named_by;
 use super::planning::{CLAIM_BYTES, plan_table};
 use super::send;
 use crate::engine::{Shared, connection, rules, table_check};
@@ -168,7 +168,7 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
 async fn work(shared: &Shared, opens: bool) -> Result<usize, Error> {
     let claim = Claim::new();
     let claiming = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM);
-    let (ticket, units) = shared.lanes.claim(claiming).await?;
+    let (ticket, units) = shared.lanes.claim(&claim, claiming).await?;
     let followed = if units.is_empty() { Ok(()) } else { rules::follow(shared).await };
     // A claim that cannot be worked now is given back: nothing of it was sent.
     let mut failed = failpoint::pass(failpoint::AFTER_CLAIM).await.err().or(followed.err());
@@ -205,24 +205,32 @@ async fn work(shared: &Shared, opens: bool) -> Result<usize, Error> {
         }
     }
     release(shared, &claim, unmapped, UNFIT_PAUSE).await?;
-    for (mapping, jobs) in ordered(&mappings, jobs) {
+    let mut ordered = ordered(&mappings, jobs).into_iter();
+    while let Some((mapping, jobs)) = ordered.next() {
         let units: Vec<Claimed> = jobs.iter().map(|job| job.unit.clone()).collect();
         if failed.is_some() {
             release(shared, &claim, units, Duration::ZERO).await?;
             continue;
         }
-        let deletes = jobs.first().is_some_and(|job| job.call == Call::Delete);
-        if deletes && !shared.lanes.is_next(shared, &ticket, send::last_start(shared, &claim)).await {
+        let last_start = send::last_start(shared, &claim);
+        let goes = if jobs.first().is_some_and(|job| job.call == Call::Delete) {
+            shared.lanes.is_next(shared, &ticket, last_start).await
+        } else {
+            let named: Vec<&str> =
+                named_by(&mappings, &mapping.table).map(|parent| parent.table.as_str()).collect();
+            shared.lanes.is_after(shared, &ticket, &named, last_start).await
+        };
+        if !goes {
             release(shared, &claim, units, Duration::ZERO).await?;
             continue;
         }
-        if let Err(error) = send::send_all(shared, &claim, mapping, jobs).await {
+        if let Err(error) = send::send_all(shared, &claim, mapping, jobs, ordered.len() == 0).await {
             failed = set_aside(shared, &claim, mapping, Vec::new(), error).await;
         }
     }
     if is_full && failed.is_none() && claim.was_answered() {
         let is_heavy = room < CLAIM_BYTES - CLAIM_BYTES / 4;
-        shared.lanes.went_well(lanes::most(shared, is_heavy));
+        shared.lanes.went_well(shared, is_heavy);
     }
     failed.map_or(Ok(count), Err)
 }
