@@ -1,13 +1,18 @@
 //! Logging in: the OAuth 2.0 flows that need nobody at a browser, against the org's My Domain.
 
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::domain::values::address::OrgAddress;
 
@@ -172,10 +177,38 @@ fn form(credentials: &Credentials) -> Result<Vec<(&'static str, String)>, Error>
 fn keep_token(file: &Path, token: &str) -> std::io::Result<()> {
     let new = file.with_extension("new");
     let _ = std::fs::remove_file(&new);
-    let mut out = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     out.write_all(token.as_bytes())?;
     out.sync_all()?;
     std::fs::rename(&new, file)
+}
+
+/// Between two tries to have a refresh token for oneself.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+/// Keeps other programs from using a refresh token until the one that follows it is written down: where tokens are rotated, one
+/// that is used twice ends all access. `None` where nothing can be written beside the file, which no rotated token can be
+/// either.
+async fn lock_token(file: &Path, patience: Duration) -> Result<Option<Flock<File>>, Error> {
+    let name = file.with_extension("lock");
+    let open = || OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&name);
+    let Ok(mut lock) = open() else { return Ok(None) };
+    let begin = Instant::now();
+    loop {
+        lock = match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => return Ok(Some(locked)),
+            // Where the file system knows no locks, there are none to wait for.
+            Err((_, errno)) if ![Errno::EWOULDBLOCK, Errno::EINTR].contains(&errno) => return Ok(None),
+            Err((lock, _)) => lock,
+        };
+        if begin.elapsed() >= patience {
+            return Err(Error::Login {
+                code: "refresh_token".to_owned(),
+                message: format!("another program has held {} for {} s", name.display(), patience.as_secs()),
+            });
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
 }
 
 fn unexpected(message: String) -> Error {
@@ -193,6 +226,11 @@ impl super::Client {
         let unreachable = |error: &reqwest::Error| Error::Unreachable {
             host: host.clone(),
             cause: super::root_cause(error),
+        };
+        let _locked = match &credentials.grant {
+            // The one that has it may wait for an answer as long as this one would.
+            Grant::Refresh { file, .. } => lock_token(file, self.timeout() * 2).await?,
+            _ => None,
         };
         let response = self
             .http

@@ -1,8 +1,10 @@
 //! Ways to sign in, and a login that is lost while the engine runs.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::json;
+use syncdeck::salesforce::{Client, Credentials, Grant};
 
 use crate::world::{MAPPINGS, World, write_private};
 
@@ -84,4 +86,28 @@ async fn a_session_that_no_login_cures_is_told_as_one_and_over_when_the_app_is_m
     };
     world.until("what waited arrives", arrives).await;
     world.until_text("SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL", "0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_that_share_a_rotated_refresh_token_take_turns() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = private(dir.path(), "token", "5Aep861SIMULATED\n");
+    let auth = format!("auth = \"refresh_token\"\nrefresh_token_file = {:?}\n", file.to_str().unwrap());
+    let world = World::signing_in(&auth, MAPPINGS, |options| options.rotate_refresh_tokens = true).await;
+    // Long enough that all of them have read the file before the first one is answered.
+    world.org.change_faults(|faults| faults.latency_ms = 200);
+    let credentials = Credentials {
+        login_url: world.config.salesforce.login_url.clone(),
+        client_id: world.config.salesforce.client_id.clone(),
+        grant: Grant::Refresh { secret: None, file: file.clone() },
+    };
+    let sign_in = async || {
+        let client = Client::new(credentials.clone(), "62.0", Duration::from_secs(60)).unwrap();
+        client.org_id().await
+    };
+    let (one, two, three) = tokio::join!(sign_in(), sign_in(), sign_in());
+    for org in [one, two, three] {
+        assert!(!org.unwrap().is_empty());
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), world.org.refresh_token());
 }
