@@ -240,8 +240,10 @@ async fn what_cannot_be_taken_over_is_named_and_nothing_is_changed() {
     let cases = [
         (
             "ALTER TABLE salesforce.contact ALTER COLUMN id DROP DEFAULT, ALTER COLUMN id TYPE text",
-            "the column id of the table",
+            "is text, but",
         ),
+        ("ALTER TABLE salesforce.contact ALTER COLUMN id TYPE bigint", "ALTER COLUMN id TYPE integer"),
+        ("ALTER TABLE salesforce.contact ALTER COLUMN id TYPE smallint", "is smallint, but"),
         ("ALTER TABLE salesforce.contact DROP CONSTRAINT contact_pkey", "is not unique"),
         ("ALTER TABLE salesforce.contact SET UNLOGGED", "is unlogged"),
         ("ALTER TABLE salesforce.contact DROP COLUMN _hc_err", "it has no column _hc_err"),

@@ -154,6 +154,9 @@ fn misfit(mapping: &Mapping, columns: Option<&BTreeMap<String, String>>) -> Opti
     if let Some(missing) = system.chain(mapped).find(|name| !columns.contains_key(*name)) {
         return Some(format!("the table {} has no column {missing} any more", mapping.table));
     }
+    if let Some(kind) = columns.get("id").filter(|kind| *kind != "integer") {
+        return Some(format!("the column id of {} is {kind} now, and must be integer", mapping.table));
+    }
     mapping.read_fields().find_map(|field| {
         let (wanted, found) = (column_type(field), columns.get(&field.column)?);
         (!fits(&wanted, found)).then(|| {

@@ -227,8 +227,8 @@ impl Store {
                 quote(&owner),
                 quote(&user)
             ),
-            (_, Some(kind)) if !["smallint", "integer", "bigint"].contains(&kind) => format!(
-                "the column id of the table {full} is {kind}, but changes are captured by a number\n\
+            (_, Some(kind)) if kind != "integer" => format!(
+                "the column id of the table {full} is {kind}, but rows are named by an integer in the log of changes\n\
                  change it: ALTER TABLE {full} ALTER COLUMN id TYPE integer USING id::integer"
             ),
             (_, Some(_)) if !row.get::<_, bool>(6) => format!(
