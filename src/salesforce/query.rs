@@ -287,13 +287,13 @@ impl Client {
         Ok(ids)
     }
 
-    /// Ids deleted in a span of time (whole minutes, 15 days back at most), and up to when that answer is complete.
+    /// What was deleted in a span of time (whole minutes, 15 days back at most).
     pub async fn deleted(
         &self,
         object: &str,
         start: DateTime<Utc>,
         end: DateTime<Utc>,
-    ) -> Result<(Vec<String>, Option<DateTime<Utc>>), Error> {
+    ) -> Result<DeletedRecords, Error> {
         let body = self
             .get(&format!(
                 "sobjects/{object}/deleted/?start={}&end={}",
@@ -308,13 +308,24 @@ impl Client {
         let Some(ids) = ids.collect() else {
             return Err(self.unusable("the list of deleted records names one without an id"));
         };
-        let covered = body
-            .get("latestDateCovered")
-            .and_then(Value::as_str)
-            .and_then(|text| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.3f%z").ok())
-            .map(|time| time.with_timezone(&Utc));
-        Ok((ids, covered))
+        let time = |name: &str| {
+            let text = body.get(name)?.as_str()?;
+            let time = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.3f%z").ok()?;
+            Some(time.with_timezone(&Utc))
+        };
+        Ok(DeletedRecords { ids, since: time("earliestDateAvailable"), covered: time("latestDateCovered") })
     }
+}
+
+/// What was deleted, as Salesforce tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeletedRecords {
+    /// The records' ids.
+    pub ids: Vec<String>,
+    /// Since when deletes are told; earlier ones are known no more.
+    pub since: Option<DateTime<Utc>>,
+    /// Up to when this is complete.
+    pub covered: Option<DateTime<Utc>>,
 }
 
 fn id_of(record: &Value) -> Option<&str> {

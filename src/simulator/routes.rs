@@ -324,8 +324,12 @@ fn describe_object(org: &Org, call: &Call, object: &str, version: &str) -> Respo
 /// From and to, whole minutes.
 type Span = (DateTime<Utc>, DateTime<Utc>);
 
-/// The span that getDeleted and getUpdated are asked for; seconds do not count.
-fn span(call: &Call) -> Result<Span, Box<Response<Body>>> {
+/// How far back it is told what changed, and what was deleted.
+const UPDATED_DAYS: i64 = 30;
+const DELETED_DAYS: i64 = 15;
+
+/// The span that getDeleted and getUpdated are asked for, so many days back at most; seconds do not count.
+fn span(call: &Call, days: i64) -> Result<Span, Box<Response<Body>>> {
     let time = |name: &str| call.query.get(name).and_then(|text| parse_datetime(text));
     let (Some(start), Some(end)) = (time("start"), time("end")) else {
         return Err(Box::new(refusal(400, "INVALID_REPLICATION_DATE", "start and end are needed")));
@@ -333,7 +337,7 @@ fn span(call: &Call) -> Result<Span, Box<Response<Body>>> {
     let minute = |time: DateTime<Utc>| {
         DateTime::from_timestamp(time.timestamp().div_euclid(60) * 60, 0).unwrap_or(time)
     };
-    if start >= end || start < Utc::now() - TimeDelta::days(30) {
+    if start >= end || start < Utc::now() - TimeDelta::days(days) {
         return Err(Box::new(refusal(
             400,
             "INVALID_REPLICATION_DATE",
@@ -348,7 +352,7 @@ fn not_replicateable(object: &str) -> Response<Body> {
 }
 
 fn deleted(snapshot: &Snapshot, call: &Call, object: &str) -> Response<Body> {
-    let (start, end) = match span(call) {
+    let (start, end) = match span(call, DELETED_DAYS) {
         Ok(span) => span,
         Err(response) => return *response,
     };
@@ -365,12 +369,12 @@ fn deleted(snapshot: &Snapshot, call: &Call, object: &str) -> Response<Body> {
     let covered = end.min(Utc::now());
     answer(
         200,
-        &json!({"deletedRecords": records, "earliestDateAvailable": datetime(Utc::now() - TimeDelta::days(15)), "latestDateCovered": datetime(covered)}),
+        &json!({"deletedRecords": records, "earliestDateAvailable": datetime(Utc::now() - TimeDelta::days(DELETED_DAYS)), "latestDateCovered": datetime(covered)}),
     )
 }
 
 fn updated(snapshot: &Snapshot, call: &Call, object: &str) -> Response<Body> {
-    let (start, end) = match span(call) {
+    let (start, end) = match span(call, UPDATED_DAYS) {
         Ok(span) => span,
         Err(response) => return *response,
     };

@@ -96,6 +96,37 @@ async fn a_delete_of_a_row_that_a_user_holds_is_asked_for_again_however_long_tha
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_go_whose_records_were_deleted_longer_ago_than_is_told() {
+    let mut world = World::start(MAPPINGS).await;
+    world
+        .run("INSERT INTO salesforce.contact (lastname, external_id__c) SELECT 'Doe', 'K' || n FROM generate_series(1, 3) n")
+        .await;
+    world.until_text("SELECT count(*)::text FROM salesforce.contact WHERE _hc_lastop = 'SYNCED'", "3").await;
+    world.stop_engine().await;
+    for key in ["K1", "K2"] {
+        world.org.user_delete("Contact", &world.org.find_by_external_id("Contact", key).unwrap()).unwrap();
+    }
+    // The engine was away for three weeks, and the records were deleted in the first days of them.
+    world.org.backdate("Contact", chrono::TimeDelta::days(20));
+    world.run("UPDATE syncdeck.mapping SET deletes_cursor = clock_timestamp() - interval '21 days'").await;
+    let user = world.another_session().await;
+    user.batch_execute("BEGIN; SELECT FROM salesforce.contact WHERE external_id__c = 'K2' FOR UPDATE")
+        .await
+        .unwrap();
+    world.start_engine().await;
+    world
+        .until_text("SELECT string_agg(external_id__c, ',' ORDER BY id) FROM salesforce.contact", "K2,K3")
+        .await;
+    let told = "SELECT (count(*) > 0)::text FROM syncdeck.log WHERE fields->>'code' = 'DELETES_NOT_TOLD'";
+    world.until_text(told, "true").await;
+    let moved = "SELECT (deletes_cursor > clock_timestamp() - interval '1 day')::text FROM syncdeck.mapping WHERE name = 'Contact'";
+    world.until_text(moved, "true").await;
+    // One that somebody holds is not forgotten.
+    user.batch_execute("COMMIT").await.unwrap();
+    world.until_text("SELECT string_agg(external_id__c, ',') FROM salesforce.contact", "K3").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_poll_goes_on_where_it_was_when_its_session_ends() {
     let world = World::with(MAPPINGS, |org| long_ago(org, 4_500)).await;
     world.org.change_faults(|faults| faults.latency_ms = 1_500);

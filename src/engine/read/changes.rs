@@ -13,8 +13,8 @@ use crate::postgres::failpoint;
 use crate::postgres::reports::status::{Lease, ReadCursor};
 use crate::postgres::tables::rows::RecordRow;
 use crate::postgres::tables::uncaptured::Uncaptured;
-use crate::salesforce::query::{FieldSelection, instant};
-use crate::salesforce::value;
+use crate::salesforce::query::{DeletedRecords, FieldSelection, instant};
+use crate::salesforce::{self, value};
 
 use super::apply::{apply, note, remove};
 use super::fetch::{ReadError, lease_length, newest, records, stamp_of, timed};
@@ -256,20 +256,100 @@ async fn deletes(
 ) -> Result<u64, ReadError> {
     let now = shared.store.now().await?.trunc_subsecs(0);
     let minute = chrono::Duration::minutes(1);
-    let start = cursor.deletes.unwrap_or(now).clamp(now - DELETES_KEPT, now) - minute * 2;
-    let (ids, covered) = match (mapping.system.replicateable, mapping.system.stamp) {
-        (true, _) => shared.client.deleted(&mapping.object, start, now + minute).await?,
+    let since = cursor.deletes.unwrap_or(now).min(now);
+    let start = since - minute * 2;
+    let deleted = match (mapping.system.replicateable, mapping.system.stamp) {
+        (true, _) | (_, Some(_)) if since < now - DELETES_KEPT => Err(format!(
+            "what was deleted before {} is told no more",
+            (now - DELETES_KEPT).format("%Y-%m-%d %H:%M")
+        )),
+        (true, _) => told_deletes(shared.client.deleted(&mapping.object, start, now + minute).await, since)?,
         (false, Some(stamp)) if mapping.system.is_deleted => {
             let start = back_from(start, shared.config.salesforce.look_back);
-            (shared.client.deleted_since(&mapping.object, stamp.name(), start).await?, None)
+            let ids = shared.client.deleted_since(&mapping.object, stamp.name(), start).await?;
+            Ok(DeletedRecords { ids, ..DeletedRecords::default() })
         }
         // Nobody tells; a reload finds out.
-        _ => (Vec::new(), None),
+        _ => Ok(DeletedRecords::default()),
     };
-    let removed = remove(shared, lease, mapping, &ids).await?;
+    let deleted = match deleted {
+        Ok(deleted) => deleted,
+        Err(why) => {
+            let removed = missed_deletes(shared, lease, mapping, &why).await?;
+            cursor.deletes = Some(now);
+            return Ok(removed);
+        }
+    };
+    let removed = remove(shared, lease, mapping, &deleted.ids).await?;
     // However long somebody holds a row, its delete is told again until it is done.
     if removed.locked.is_empty() || cursor.deletes.is_none() {
-        cursor.deletes = Some(covered.unwrap_or(now).min(now));
+        cursor.deletes = Some(deleted.covered.unwrap_or(now).min(now));
     }
     Ok(removed.deleted)
+}
+
+/// What Salesforce tells of deletes since a time, or why it does not tell them all.
+fn told_deletes(
+    answer: Result<DeletedRecords, salesforce::Error>,
+    since: DateTime<Utc>,
+) -> Result<Result<DeletedRecords, String>, salesforce::Error> {
+    match answer {
+        Ok(deleted) => Ok(match deleted.since.filter(|earliest| *earliest > since) {
+            Some(earliest) => {
+                Err(format!("what was deleted before {} is told no more", earliest.format("%Y-%m-%d %H:%M")))
+            }
+            None => Ok(deleted),
+        }),
+        Err(salesforce::Error::Api { code, message, .. })
+            if ["EXCEEDED_ID_LIMIT", "INVALID_REPLICATION_DATE"].contains(&code.as_str()) =>
+        {
+            Ok(Err(format!("what was deleted is not told: {code}: {message}")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Finds what was deleted where Salesforce does not tell it.
+async fn missed_deletes(
+    shared: &Shared,
+    lease: &Lease,
+    mapping: &Mapping,
+    why: &str,
+) -> Result<u64, ReadError> {
+    let log = shared.log.of("reader");
+    log.warn(
+        format!("{}: {why}; all its records are compared with the rows by their ids", mapping.object),
+        json!({"mapping": mapping.object, "code": "DELETES_NOT_TOLD"}),
+    );
+    let removed = gone::compare_ids(shared, mapping, lease).await?;
+    log.info(
+        format!("{}: {removed} rows whose records were deleted are gone", mapping.object),
+        json!({"mapping": mapping.object, "rows": removed}),
+    );
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deletes_that_are_told_in_part_are_not_taken_for_all() {
+        let at = |minutes| DateTime::UNIX_EPOCH + chrono::Duration::minutes(minutes);
+        let told = |since| Ok(DeletedRecords { since, ..DeletedRecords::default() });
+        assert!(told_deletes(told(None), at(5)).unwrap().is_ok());
+        assert!(told_deletes(told(Some(at(5))), at(5)).unwrap().is_ok());
+        assert!(told_deletes(told(Some(at(6))), at(5)).unwrap().unwrap_err().contains("1970-01-01 00:06"));
+        let refused = |code: &str| {
+            Err(salesforce::Error::Api {
+                status: 400,
+                code: code.to_owned(),
+                message: String::new(),
+                retry_after: None,
+            })
+        };
+        assert!(told_deletes(refused("EXCEEDED_ID_LIMIT"), at(5)).unwrap().is_err());
+        assert!(told_deletes(refused("INVALID_REPLICATION_DATE"), at(5)).unwrap().is_err());
+        assert!(told_deletes(refused("INVALID_TYPE"), at(5)).is_err());
+    }
 }

@@ -7,7 +7,7 @@ use crate::postgres::reports::status::Lease;
 use crate::postgres::tables::rows::RecordRow;
 
 use super::apply;
-use super::fetch::{self, ReadError};
+use super::fetch::{self, ReadError, timed};
 use crate::engine::Shared;
 
 /// Rows looked through at once for those whose record is gone.
@@ -29,8 +29,23 @@ impl Met {
     }
 }
 
+/// Asks for the ids of all records there are, and deletes the rows whose record is none of them. Returns how many were deleted.
+pub(super) async fn compare_ids(shared: &Shared, mapping: &Mapping, lease: &Lease) -> Result<u64, ReadError> {
+    let mut met = Met::default();
+    let soql = format!("SELECT Id FROM {}", mapping.object);
+    let mut page = timed(shared, mapping, shared.client.query(&soql)).await?;
+    loop {
+        met.note_ids(page.records.iter().filter_map(|record| record.get("Id")?.as_str()));
+        let Some(next) = page.next else { break };
+        shared.store.lease(lease, fetch::lease_length(shared, mapping)).await?;
+        page = timed(shared, mapping, shared.client.query_more(&next)).await?;
+    }
+    remove_gone(shared, mapping, lease, &met).await
+}
+
 /// Deletes the rows whose record is gone, as if Salesforce had told it. Records that came to be since the first page were
-/// not met either, so Salesforce is asked for each that is missing. Returns how many were deleted.
+/// not met either, so Salesforce is asked for each that is missing. A row that somebody holds goes with one of the next polls.
+/// Returns how many were deleted.
 pub(in crate::engine) async fn remove_gone(
     shared: &Shared,
     mapping: &Mapping,
@@ -50,7 +65,9 @@ pub(in crate::engine) async fn remove_gone(
         let ids: Vec<&str> = gone.iter().map(String::as_str).collect();
         let there = fetch::records(&shared.client, mapping, &ids).await?;
         gone.retain(|sfid| !there.contains_key(sfid));
-        deleted += apply::remove(shared, lease, mapping, &gone).await?.deleted;
+        let removed = apply::remove(shared, lease, mapping, &gone).await?;
+        shared.store.want_reread_of_deleted(&mapping.table, &removed.locked).await?;
+        deleted += removed.deleted;
         shared.store.lease(lease, fetch::lease_length(shared, mapping)).await?;
     }
 }

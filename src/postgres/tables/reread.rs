@@ -27,6 +27,23 @@ impl Store {
             .map(drop)
     }
 
+    /// The same of records that are known to be gone: their rows go where they are not met.
+    pub async fn want_reread_of_deleted(&self, table: &str, sfids: &[String]) -> Result<(), Error> {
+        if sfids.is_empty() {
+            return Ok(());
+        }
+        let client = self.client().await?;
+        client
+            .execute_cached(
+                &format!("INSERT INTO syncdeck.reread (table_name, sfid, deleted)
+                     SELECT $1::text, sfid, true FROM unnest($2::text[]) AS gone (sfid) ORDER BY sfid {AGAIN}, deleted = true"),
+                &[&table, &sfids],
+            )
+            .await
+            .context("have rows removed whose records are gone")
+            .map(drop)
+    }
+
     /// Records that are to be read once more, those wished for longest first: at most `limit`. Of each, whether an event
     /// said that it was deleted.
     pub async fn take_rereads(&self, table: &str, limit: i64) -> Result<Vec<(String, bool)>, Error> {
