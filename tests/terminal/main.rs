@@ -10,6 +10,7 @@ mod demo;
 mod engines;
 mod foreign;
 mod harm;
+mod heroku;
 mod keys;
 mod loops;
 mod rebind;
