@@ -16,6 +16,7 @@ mod loops;
 mod rebind;
 mod resume;
 mod screen;
+mod shadow;
 mod ssh;
 #[path = "../support/mod.rs"]
 mod support;
