@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat};
 use color_eyre::eyre::Result;
 use serde_json::json;
 
-use crate::client::api::Client;
+use crate::client::api::{Client, ClientError};
 use crate::config::Config;
 use crate::domain::attached::told::{CheckOutcome, NotificationFilter, ToldCheck, ToldList, ToldMapping};
 use crate::domain::values::size::thousands;
@@ -21,6 +21,10 @@ const NO_APP: &str =
 /// Said where notifications cannot be told from those that come meanwhile.
 const NO_TIME: &str = "Heroku Connect does not say when these notifications came: those that come meanwhile would be acknowledged, too\n\
     say up to when, with --before";
+
+/// Said where there are notifications, and none of them came.
+const NONE_CAME: &str = "none of the notifications came: nobody can say which would be acknowledged\n\
+    ask again, or say up to when, with --before";
 
 /// A client of its API, or why there is none.
 pub(super) fn client(config: &Config, read_only: bool) -> Result<heroku::Client, String> {
@@ -181,18 +185,23 @@ async fn acknowledge(cli: &Cli, client: &Client, options: &HerokuOptions) -> Res
     tell_gap(&told, "notifications");
     // What comes meanwhile was counted for nobody, and stays.
     if filter.before.is_none() {
+        if count == 0 {
+            return Err(ClientError::refused(NONE_CAME).into());
+        }
         let newest = told.items.iter().filter_map(|of| of.created_at).max();
         let newest = newest.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
         filter.before = Some(newest.ok_or_else(|| print::Usage(NO_TIME.to_owned()))?);
     }
     if !options.yes {
         let (environment, whose) = (client.environment().await?, client.heroku_name().await?);
+        let counted = thousands(told.items.len());
         let what = match (count, &gap) {
+            (0, _) => format!("notifications of {whose} that did not come are acknowledged"),
             (1, None) => format!("1 notification of {whose} is acknowledged"),
-            (count, None) => format!("{count} notifications of {whose} are acknowledged"),
-            (count, Some(_)) => {
+            (_, None) => format!("{counted} notifications of {whose} are acknowledged"),
+            (_, Some(_)) => {
                 format!(
-                    "{count} notifications of {whose} are acknowledged, and those before them that did not come"
+                    "{counted} notifications of {whose} are acknowledged, and those before them that did not come"
                 )
             }
         };
@@ -202,7 +211,8 @@ async fn acknowledge(cli: &Cli, client: &Client, options: &HerokuOptions) -> Res
         }
     }
     let does = client.acknowledge_heroku(&filter).await?;
-    acknowledged(cli, count, &format!("{does}: {count}"))
+    let others = if gap.is_some() { ", and those that did not come" } else { "" };
+    acknowledged(cli, count, &format!("{does}: {}{others}", thousands(told.items.len())))
 }
 
 fn acknowledged(cli: &Cli, count: i64, text: &str) -> Result<u8> {

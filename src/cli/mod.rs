@@ -8,6 +8,7 @@ mod audit;
 mod bulk;
 mod cause;
 mod console;
+mod console_shadow;
 mod demo;
 mod dialogue;
 mod docs;

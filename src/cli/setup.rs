@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use crate::client::api::{ClientError, ErrorKind, operator};
 use crate::client::setup::line::SetupLine;
 use crate::client::setup::rebind::{rebind_lines, rebind_question, rebound};
+use crate::client::setup::shadow::ShadowPreview;
 use crate::client::setup::text::{
     NOT_YET, NOTHING_TO_ADOPT, adopt_question, adopted_lines, after_plan, plan_lines, undo_question,
     undone_lines, way_back_lines,
@@ -45,7 +46,7 @@ fn of(config: &Config) -> String {
 }
 
 /// Refuses where one address leads to another database than before.
-async fn refuse_other(store: &Store, looked_at: &Store) -> Result<()> {
+pub(super) async fn refuse_other(store: &Store, looked_at: &Store) -> Result<()> {
     if store.is_same(looked_at).await? {
         return Ok(());
     }
@@ -139,7 +140,7 @@ impl Undoing {
 
 /// What a console asks of the configuration that it was opened with.
 pub(super) struct ConsoleSetup {
-    config: Config,
+    pub(super) config: Config,
 }
 
 impl ConsoleSetup {
@@ -159,14 +160,13 @@ impl ConsoleSetup {
             SetupTask::Plan => self.plan(file, shown).await,
             SetupTask::Adopt => self.adopt(file, shown).await,
             SetupTask::UndoAdopt => self.undo(shown).await,
-            SetupTask::Shadow => Ok(self.shadow()),
             SetupTask::Rebind => self.rebind(shown, told).await,
         }
     }
 
     /// The configuration of a start, and the database that it names, which must be the one that shows: the connection's own
     /// as its file is now, or the one that was named.
-    async fn of_start(&self, file: Option<&str>, shown: &Store) -> Result<(Config, Store)> {
+    pub(super) async fn of_start(&self, file: Option<&str>, shown: &Store) -> Result<(Config, Store)> {
         let Some(file) = file else {
             if self.config.engine == EngineMode::HerokuConnect {
                 return Err(print::Usage(
@@ -351,28 +351,6 @@ impl ConsoleSetup {
         }
         lines
     }
-
-    /// The command that compares beside Heroku Connect: it goes on for hours, or days.
-    fn shadow(&self) -> SetupPreview {
-        let text = "shadow compares Salesforce with the rows that Heroku Connect keeps, round by round, for as long as you say. It \
-                    changes nothing. It outlives a console, so it is a command of the shell:";
-        let name = self.config.among_several.then_some(self.config.name.as_str());
-        let has_org = Config::load_with_org(Some(&self.config.path), name)
-            .is_ok_and(|config| config.salesforce.is_somewhere());
-        let mut lines = vec![SetupLine::Text(text.to_owned())];
-        if has_org {
-            lines.push(SetupLine::Command(command("shadow --for 1d", &self.config)));
-        } else {
-            let without =
-                "This connection has no login to the org; a configuration that import wrote has one:";
-            lines.push(SetupLine::Heading(without.to_owned()));
-            let import = "syncdeck import heroku-connect EXPORT.json --config own.toml";
-            lines.push(SetupLine::Command("syncdeck shadow --for 1d --config own.toml".to_owned()));
-            lines.push(SetupLine::Heading("Where there is none yet:".to_owned()));
-            lines.push(SetupLine::Command(import.to_owned()));
-        }
-        SetupPreview::told(lines)
-    }
 }
 
 /// A configuration of the database that shows, with mappings and a login of its own; else `remedy` is what to do.
@@ -409,10 +387,20 @@ impl Setup for ConsoleSetup {
     ) -> BoxFuture<'a, Result<SetupPreview, ClientError>> {
         Box::pin(async move { self.looked(task, file, shown, told).await.map_err(|report| told_by(&report)) })
     }
+
+    fn look_at_shadow<'a>(
+        &'a self,
+        file: Option<&'a str>,
+        shown: &'a Store,
+        told: SetupListener,
+    ) -> BoxFuture<'a, Result<ShadowPreview, ClientError>> {
+        let looked = self.shadow_looked(file, shown, told);
+        Box::pin(async move { looked.await.map_err(|report| told_by(&report)) })
+    }
 }
 
 /// A command of the shell about a connection.
-fn command(words: &str, config: &Config) -> String {
+pub(super) fn command(words: &str, config: &Config) -> String {
     let path = std::path::absolute(&config.path).unwrap_or_else(|_| config.path.clone());
     let words = if words.is_empty() { String::new() } else { format!(" {words}") };
     let connection =
@@ -434,7 +422,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// Why a console did not get what it asked for.
-fn told_by(report: &Report) -> ClientError {
+pub(super) fn told_by(report: &Report) -> ClientError {
     if let Some(error) = report.downcast_ref::<ClientError>() {
         return error.clone();
     }

@@ -8,6 +8,7 @@ use color_eyre::eyre::Result;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::api::ClientError;
+use crate::client::setup::shadow::ShadowNews;
 use crate::config::{Config, ConfigError};
 use crate::domain::records::shadow::report::{
     FieldDifferences, FormatDifferences, ShadowCost, ShadowExample, ShadowKind, ShadowMappingReport,
@@ -17,6 +18,7 @@ use crate::domain::values::duration::spoken;
 use crate::domain::values::size::{percent, thousands};
 use crate::engine::shadow::{Shadow, ShadowError, ShadowOptions, ShadowStage};
 use crate::postgres::session::connect::Session;
+use crate::postgres::{self, Store};
 
 use super::args::{Cli, ShadowKeys};
 use super::signals::ended;
@@ -35,13 +37,7 @@ pub(super) async fn run(cli: &Cli, keys: &ShadowKeys) -> Result<u8> {
     if !config.salesforce.is_somewhere() {
         return Err(no_org(&config).into());
     }
-    // PostgreSQL lets these sessions change nothing.
-    let session = Session {
-        connections: 2,
-        read_only: true,
-        ..Session::new("syncdeck shadow", config.postgres.timeout)
-    };
-    let store = store(&config, &session).await?;
+    let store = looking(&config).await?;
     let options = ShadowOptions {
         time: keys.time,
         every: keys.every,
@@ -49,7 +45,8 @@ pub(super) async fn run(cli: &Cli, keys: &ShadowKeys) -> Result<u8> {
         mapping: keys.mapping.clone(),
     };
     let shadow = Shadow::open(&config, store, options).await.map_err(explained)?;
-    tell_beginning(shadow.report());
+    // Beside the result, which comes at the end.
+    beginning(shadow.report()).iter().for_each(|line| print::note(line));
     let (stop, is_json) = (CancellationToken::new(), cli.json);
     let told = move |stage: ShadowStage<'_>| tell_stage(stage, is_json);
     let report = {
@@ -79,6 +76,16 @@ pub(super) async fn run(cli: &Cli, keys: &ShadowKeys) -> Result<u8> {
     Ok(status(&report))
 }
 
+/// The database, in sessions that PostgreSQL lets change nothing.
+pub(super) async fn looking(config: &Config) -> Result<Store, postgres::Error> {
+    let session = Session {
+        connections: 2,
+        read_only: true,
+        ..Session::new("syncdeck shadow", config.postgres.timeout)
+    };
+    store(config, &session).await
+}
+
 fn config(cli: &Cli) -> Result<Config, ConfigError> {
     match &cli.attach_heroku_connect {
         Some(schema) => Config::attached(schema, cli.writes.as_deref()),
@@ -96,7 +103,7 @@ fn no_org(config: &Config) -> ClientError {
 }
 
 /// What was typed wrongly, or configured, ends with another status than what the schema does not allow.
-fn explained(error: ShadowError) -> color_eyre::eyre::Report {
+pub(super) fn explained(error: ShadowError) -> color_eyre::eyre::Report {
     match error {
         ShadowError::Unknown(text) => print::Usage(text).into(),
         ShadowError::Refused(text) => ClientError::refused(text).into(),
@@ -113,16 +120,11 @@ fn status(report: &ShadowReport) -> u8 {
     }
 }
 
-/// What is known before the first round; beside the result, for that is told at the end.
-fn tell_beginning(report: &ShadowReport) {
+/// What is known before the first round.
+pub(super) fn beginning(report: &ShadowReport) -> Vec<String> {
     let names: Vec<&str> = report.mappings.iter().map(|of| of.mapping.as_str()).collect();
-    print::note(&format!(
-        "comparing {} with the org {}; nothing is changed",
-        names.join(", "),
-        report.org_id
-    ));
-    print::note(&cost(&report.cost));
-    uncompared(report).iter().for_each(|line| print::note(line));
+    let what = format!("comparing {} with the org {}; nothing is changed", names.join(", "), report.org_id);
+    [what, cost(&report.cost)].into_iter().chain(uncompared(report)).collect()
 }
 
 /// What rounds cost, in a line.
@@ -151,34 +153,41 @@ fn cost(cost: &ShadowCost) -> String {
     )
 }
 
+/// What is told of a stage.
+pub(super) fn news(stage: ShadowStage<'_>) -> Option<ShadowNews> {
+    let count = |number: i64| thousands(number.max(0) as usize);
+    match stage {
+        ShadowStage::Comparing(name, done, total) => {
+            Some(ShadowNews::Now(format!("{name}: {} of {} records compared", count(done), count(total))))
+        }
+        ShadowStage::Settling(_, 0) => None,
+        ShadowStage::Settling(name, many) => {
+            let many = thousands(many);
+            Some(ShadowNews::Now(format!("{name}: {many} look different, and are looked at once more")))
+        }
+        ShadowStage::Over(round) => Some(ShadowNews::Round(round_line(round))),
+        ShadowStage::Pausing(time) => Some(ShadowNews::Waits("the next round begins", time)),
+        ShadowStage::Waiting(time) => Some(ShadowNews::Waits("what is not decided is looked at again", time)),
+    }
+}
+
 fn tell_stage(stage: ShadowStage<'_>, is_json: bool) {
     let written_over = |text: String| {
         if io::stderr().is_terminal() {
             print::aside(&format!("\r\x1b[K{text}"));
         }
     };
-    match stage {
-        ShadowStage::Comparing(name, done, total) => {
-            written_over(format!("{name}: {done} of {total} records compared"));
+    match news(stage) {
+        None => {}
+        Some(ShadowNews::Now(line)) => written_over(line),
+        Some(ShadowNews::Waits(what, time)) => {
+            written_over(format!("{what} in {}; Ctrl-C ends with the report", spoken(time)));
         }
-        ShadowStage::Settling(_, 0) => {}
-        ShadowStage::Settling(name, many) => {
-            written_over(format!("{name}: {many} look different, and are looked at once more"));
-        }
-        ShadowStage::Pausing(time) => {
-            written_over(format!("the next round begins in {}; Ctrl-C ends with the report", spoken(time)));
-        }
-        ShadowStage::Waiting(time) => {
-            written_over(format!(
-                "what is not decided is looked at again in {}; Ctrl-C ends with the report",
-                spoken(time)
-            ));
-        }
-        ShadowStage::Over(round) => {
+        Some(ShadowNews::Round(line)) => {
             clear_line();
             // A script that wants JSON gets one document; who watches a terminal sees each round.
             if !is_json || io::stderr().is_terminal() {
-                print::note(&round_line(round));
+                print::note(&line);
             }
         }
     }
@@ -229,108 +238,145 @@ fn uncompared(report: &ShadowReport) -> Vec<String> {
     lines
 }
 
-/// The whole report, in words.
+/// A line of a report.
+pub(super) struct ReportLine {
+    /// How far it stands in.
+    pub(super) depth: usize,
+    /// Its words.
+    pub(super) text: String,
+}
+
+fn line_at(depth: usize, text: String) -> ReportLine {
+    ReportLine { depth, text }
+}
+
 fn tell(report: &ShadowReport) -> io::Result<()> {
-    for of in &report.mappings {
-        tell_mapping(of)?;
-    }
-    uncompared(report).iter().try_for_each(|line| print::line(line))?;
-    let rounds = report.whole_rounds();
+    let told = |line: &ReportLine| print::line(&format!("{}{}", "  ".repeat(line.depth), line.text));
+    report_lines(report).iter().try_for_each(told)
+}
+
+/// The whole report, in words: each mapping, what was not compared, and in the last line what it comes to.
+pub(super) fn report_lines(report: &ShadowReport) -> Vec<ReportLine> {
+    let mut lines: Vec<ReportLine> = report.mappings.iter().flat_map(mapping_lines).collect();
+    lines.extend(uncompared(report).into_iter().map(|line| line_at(0, line)));
     let broken: Vec<&ShadowRound> = report.rounds.iter().filter(|round| round.broken.is_some()).collect();
     if let Some(last) = broken.last() {
-        print::line(&format!(
+        let text = format!(
             "{} of {} rounds are not whole, the last such one because: {}",
             broken.len(),
             report.rounds.len(),
             last.broken.as_deref().unwrap_or_default().replace('\n', "\n  ")
-        ))?;
+        );
+        lines.push(line_at(0, text));
     }
+    lines.push(line_at(0, comes_to(report)));
+    lines
+}
+
+/// What it comes to.
+fn comes_to(report: &ShadowReport) -> String {
+    let rounds = report.whole_rounds();
     let stopped = if report.stopped { ", stopped before its time" } else { "" };
     let many = if rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds") };
     let is_whole = report.uncompared.is_empty() && report.mappings.iter().all(|of| of.uncompared.is_empty());
     let part = if is_whole { "" } else { ", as far as it was compared" };
-    print::line(&match () {
+    match () {
         () if report.in_step => format!("In step{part}, over {many}{stopped}."),
         () if !report.was_compared() => format!("No round came to its end{stopped}: nothing is proved."),
         () if rounds == 0 => format!("Not in step: no round came to its end{stopped}."),
         () => format!("Not in step, over {many}{stopped}."),
-    })
+    }
 }
 
-fn tell_mapping(of: &ShadowMappingReport) -> io::Result<()> {
+fn mapping_lines(of: &ShadowMappingReport) -> Vec<ReportLine> {
     let count = |number: i64| thousands(number.max(0) as usize);
-    if let Some(why) = &of.broken {
-        print::line(&format!("{}: not compared in the last round: {why}", of.mapping))?;
-    }
+    let broken = of.broken.as_ref();
+    let broken =
+        broken.map(|why| line_at(0, format!("{}: not compared in the last round: {why}", of.mapping)));
+    let mut lines: Vec<ReportLine> = broken.into_iter().collect();
     if of.rounds == 0 {
-        return print::line(&format!("{}: never compared to its end", of.mapping));
+        lines.push(line_at(0, format!("{}: never compared to its end", of.mapping)));
+        return lines;
     }
     let found = match () {
         () if of.different() > 0 => "differences",
         () if of.all_undecided() > 0 => "no difference is sure, and not everything is decided",
         () => "no difference",
     };
-    print::line(&format!(
-        "{}: {} rows, {} records, {} compared: {found}",
-        of.mapping,
-        count(of.counts.rows),
-        count(of.counts.records),
-        count(of.counts.compared)
-    ))?;
+    let (rows, records, compared) = (of.counts.rows, of.counts.records, of.counts.compared);
+    lines.push(line_at(
+        0,
+        format!(
+            "{}: {} rows, {} records, {} compared: {found}",
+            of.mapping,
+            count(rows),
+            count(records),
+            count(compared)
+        ),
+    ));
     for kind in ShadowKind::ALL {
         let Some(number) = of.differences.get(&kind) else { continue };
-        print::line(&format!("  {} {}", count(*number), kind.text()))?;
-        of.fields.iter().filter(|_| kind == ShadowKind::FieldDiffers).try_for_each(tell_field)?;
+        lines.push(line_at(1, format!("{} {}", count(*number), kind.text())));
+        if kind == ShadowKind::FieldDiffers {
+            lines.extend(of.fields.iter().flat_map(field_lines));
+        }
         let examples: Vec<String> =
             of.examples.iter().filter(|example| example.kind == kind).map(place).collect();
         if !examples.is_empty() {
-            print::line(&format!("    such as {}", examples.join("; ")))?;
+            lines.push(line_at(2, format!("such as {}", examples.join("; "))));
         }
     }
-    for (number, text) in [
+    lines.extend(
+        open_counts(of)
+            .into_iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, text)| line_at(1, format!("{} {text}", count(number)))),
+    );
+    lines.extend(of.counts.formats.iter().map(format_line));
+    lines
+}
+
+/// How many differ and are no difference, and why.
+fn open_counts(of: &ShadowMappingReport) -> [(i64, &'static str); 8] {
+    let waiting = |wait: ShadowWait| of.waiting.get(&wait).copied().unwrap_or(0);
+    [
         (of.counts.unfollowed, "more look different, too many to be followed: undecided"),
         (of.undecided, "differ, and were not looked at often or long enough to say: compare longer (--for)"),
+        (waiting(ShadowWait::Unsent), "differ while a change of the row is not sent"),
         (
-            of.waiting.get(&ShadowWait::Unsent).copied().unwrap_or(0),
-            "differ while a change of the row is not sent",
-        ),
-        (
-            of.waiting.get(&ShadowWait::Recent).copied().unwrap_or(0),
+            waiting(ShadowWait::Recent),
             "differ, and the record changed a moment ago: undecided, compare longer (--for)",
         ),
         (
-            of.waiting.get(&ShadowWait::Untold).copied().unwrap_or(0),
+            waiting(ShadowWait::Untold),
             "differ, and a change waits or was refused of which nothing tells what it was: undecided, look at them",
         ),
         (of.refused, "differ because Salesforce refused the change: see syncdeck errors"),
         (of.caught_up, "differed and caught up"),
         (of.late, "of these took longer than Heroku Connect should"),
-    ] {
-        if number > 0 {
-            print::line(&format!("  {} {text}", count(number)))?;
-        }
-    }
-    of.counts.formats.iter().try_for_each(tell_format)
+    ]
 }
 
-fn tell_field(of: &FieldDifferences) -> io::Result<()> {
-    print::line(&format!("    {}: {} rows", of.field, thousands(of.rows.max(0) as usize)))?;
-    of.examples.iter().try_for_each(|example| {
+fn field_lines(of: &FieldDifferences) -> Vec<ReportLine> {
+    let head = line_at(2, format!("{}: {} rows", of.field, thousands(of.rows.max(0) as usize)));
+    let example = |example: &ShadowExample| {
         let (row, record) = (shown(&example.row_value), shown(&example.record_value));
-        print::line(&format!("      {}: {row} here, {record} there", place(example)))
-    })
+        line_at(3, format!("{}: {row} here, {record} there", place(example)))
+    };
+    std::iter::once(head).chain(of.examples.iter().map(example)).collect()
 }
 
-fn tell_format(of: &FormatDifferences) -> io::Result<()> {
+fn format_line(of: &FormatDifferences) -> ReportLine {
     let (row, ours, theirs) = &of.example;
-    print::line(&format!(
-        "  {}: the same in another form in {} rows ({}): row {row} has {}, the record {}",
+    let text = format!(
+        "{}: the same in another form in {} rows ({}): row {row} has {}, the record {}",
         of.field,
         thousands(of.rows.max(0) as usize),
         of.reason.text(),
         shown(ours),
         shown(theirs)
-    ))
+    );
+    line_at(1, text)
 }
 
 fn place(example: &ShadowExample) -> String {

@@ -26,6 +26,7 @@ use super::attached::session::{Attached, beside};
 pub use super::error::{ClientError, ErrorKind};
 pub use super::events::Event;
 pub use super::queries::{Count, ErrorPage, ErrorQuery, PendingQuery};
+use super::setup::shadow::ShadowPreview;
 use super::setup::{Setup, SetupListener, SetupPreview, SetupTask};
 use super::{attached, events, preview, queries};
 pub use crate::postgres::operations::settings::SetTo;
@@ -165,6 +166,23 @@ impl Client {
             Some(setup) => setup.look(task, file, self.tables(), told).await,
             None => Err(ClientError::refused(
                 "this console was opened without a configuration\nask a shell for it: syncdeck plan --config FILE",
+            )),
+        }
+    }
+
+    /// Looks at what can be compared beside Heroku Connect, and what that costs; nothing is changed.
+    ///
+    /// # Errors
+    /// When the configuration, the database or the org does not allow it: the text names it and the remedy.
+    pub async fn look_at_shadow(
+        &self,
+        file: Option<&str>,
+        told: SetupListener,
+    ) -> Result<ShadowPreview, ClientError> {
+        match &self.setup {
+            Some(setup) => setup.look_at_shadow(file, self.tables(), told).await,
+            None => Err(ClientError::refused(
+                "this console was opened without a configuration\nask a shell for it: syncdeck shadow --config FILE",
             )),
         }
     }

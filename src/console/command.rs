@@ -119,7 +119,6 @@ impl Id {
             SetupTask::Plan => Id::Plan,
             SetupTask::Adopt => Id::Adopt,
             SetupTask::UndoAdopt => Id::AdoptUndo,
-            SetupTask::Shadow => Id::Shadow,
             SetupTask::Rebind => Id::Rebind,
         }
     }
@@ -476,7 +475,7 @@ pub static COMMANDS: &[Command] = &[
     command(Id::Adopt, "adopt", "adopt", &[], "Take over the tables that Heroku Connect keeps: shows what it does, and asks").mutating(),
     command(Id::AdoptUndo, "adopt-undo", "adopt undo", &[], "Give the tables back to Heroku Connect: shows what it does, and asks")
         .mutating(),
-    command(Id::Shadow, "shadow", "shadow", &[], "Show the command that compares Salesforce with what Heroku Connect keeps"),
+    command(Id::Shadow, "shadow", "shadow", &[], "Compare Salesforce with what Heroku Connect keeps, round by round"),
     command(Id::Rebind, "rebind", "rebind", &[], "Put another org behind the same tables: shows what becomes of rows, and asks").mutating(),
     command(
         Id::HerokuWriteErrors,

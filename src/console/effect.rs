@@ -9,6 +9,7 @@ use crate::client::api::ErrorQuery;
 use crate::client::heroku::HerokuList;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::client::queries::PendingQuery;
+use crate::client::setup::shadow::ShadowRun;
 use crate::client::setup::{SetupRun, SetupTask};
 use crate::config::console::CopyTo;
 use crate::config::state::SessionState;
@@ -272,8 +273,26 @@ pub enum Effect {
     },
     /// Look at what a configuration makes of the database.
     LookAtSetup(SetupRequest),
+    /// Look at what can be compared beside Heroku Connect.
+    LookAtShadow {
+        /// The number that its answers are known by.
+        id: u64,
+        /// The configuration, where that is not the connection's own.
+        file: Option<String>,
+    },
     /// That look is given up.
     EndLook,
+    /// Compare, round by round.
+    RunShadow {
+        /// The number of the look.
+        id: u64,
+        /// What compares.
+        run: ShadowRun,
+        /// For how long; without, until what differs is decided.
+        time: Option<Duration>,
+    },
+    /// Stop comparing, with the report of what was looked at.
+    StopShadow,
     /// Do what was looked at.
     RunSetup {
         /// The number of the look.

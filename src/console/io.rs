@@ -15,6 +15,7 @@ use crate::client::export::ExportFormat;
 use crate::client::mapping::DryRuns;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::client::queries::PendingQuery;
+use crate::client::setup::shadow::{ShadowNews, ShadowOrder};
 use crate::config::state::{SessionState, StateFile};
 use crate::console::panes::errors::PERSON;
 use crate::domain::operations::operation::AuditQuery;
@@ -60,6 +61,8 @@ pub(super) struct Io {
     stop: CancellationToken,
     /// Ends the look at a configuration that is under way: a newer one takes its place, and leaving drops it.
     look: Option<DropGuard>,
+    /// Ends the comparison beside Heroku Connect that is under way; leaving drops it.
+    shadow: Option<DropGuard>,
     /// Ends what is asked of Heroku Connect's API; leaving drops it.
     heroku: CancellationToken,
     /// Other programs' lines; `None` when none come any more.
@@ -82,8 +85,8 @@ impl Io {
         let sources = (!sources.is_empty())
             .then(|| source::start(sources, ReadManner { follow: true, lines: BACKLOG }));
         let stop = CancellationToken::new();
-        let (heroku, look) = (CancellationToken::new(), None);
-        Io { client, file, events, replies, sender, stop, look, heroku, sources, log_read: false }
+        let (heroku, look, shadow) = (CancellationToken::new(), None, None);
+        Io { client, file, events, replies, sender, stop, look, shadow, heroku, sources, log_read: false }
     }
 
     /// What happens next: an event, or what an effect came to; `None` when the connection is closed.
@@ -116,6 +119,7 @@ impl Io {
         match effect {
             Effect::Stop => return self.stop.cancel(),
             Effect::EndLook => return self.look = None,
+            Effect::StopShadow => return self.shadow = None,
             Effect::EndHeroku => {
                 return std::mem::replace(&mut self.heroku, CancellationToken::new()).cancel();
             }
@@ -125,11 +129,16 @@ impl Io {
             _ => {}
         }
         let look = CancellationToken::new();
-        if matches!(effect, Effect::LookAtSetup(_)) {
+        let shadow = CancellationToken::new();
+        if matches!(effect, Effect::RunShadow { .. }) {
+            self.shadow = Some(shadow.clone().drop_guard());
+        }
+        if matches!(effect, Effect::LookAtSetup(_) | Effect::LookAtShadow { .. }) {
             self.look = Some(look.clone().drop_guard());
         }
         let doing = Doing {
             look,
+            shadow,
             heroku: self.heroku.clone(),
             client: self.client.clone(),
             sender: self.sender.clone(),
@@ -199,6 +208,7 @@ struct Doing {
     sender: mpsc::UnboundedSender<Msg>,
     stop: CancellationToken,
     look: CancellationToken,
+    shadow: CancellationToken,
     heroku: CancellationToken,
 }
 
@@ -302,6 +312,18 @@ impl Doing {
                 let looked = client.look_at_setup(task, file.as_deref(), Arc::new(told));
                 let result = self.look.run_until_cancelled(looked).await?;
                 Msg::SetupFound { id, result }
+            }
+            Effect::LookAtShadow { id, file } => {
+                let told = self.sender.clone();
+                let told = move |line| drop(told.send(Msg::ShadowTold { id, news: ShadowNews::Now(line) }));
+                let looked = client.look_at_shadow(file.as_deref(), Arc::new(told));
+                Msg::ShadowFound { id, result: self.look.run_until_cancelled(looked).await? }
+            }
+            Effect::RunShadow { id, run, time } => {
+                let told = self.sender.clone();
+                let told = Arc::new(move |news| drop(told.send(Msg::ShadowTold { id, news })));
+                let order = ShadowOrder { time, told, stop: self.shadow.clone() };
+                Msg::ShadowDone { id, result: run.execute(order).await }
             }
             Effect::LoadHeroku { id, list } => {
                 let listed = client.heroku_list(list);

@@ -12,6 +12,7 @@ use crate::client::heroku::HerokuListed;
 use crate::client::mapping::DryRuns;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::client::row::Linked;
+use crate::client::setup::shadow::{ShadowNews, ShadowOutcome, ShadowPreview};
 use crate::client::setup::{SetupOutcome, SetupPreview};
 use crate::domain::changes::dry_run::DryRun;
 use crate::domain::changes::pending::Pending;
@@ -315,6 +316,27 @@ pub enum Msg {
         id: u64,
         /// What came of it.
         result: SetupOutcome,
+    },
+    /// What can be compared beside Heroku Connect.
+    ShadowFound {
+        /// By the number of the look.
+        id: u64,
+        /// What was found.
+        result: Result<ShadowPreview, ClientError>,
+    },
+    /// Something happened while that was looked at, or while it compares.
+    ShadowTold {
+        /// By the number of the look.
+        id: u64,
+        /// What.
+        news: ShadowNews,
+    },
+    /// The comparison is over, or broke off.
+    ShadowDone {
+        /// By the number of the look.
+        id: u64,
+        /// The report.
+        result: ShadowOutcome,
     },
     /// One of the lists of Heroku Connect's API.
     HerokuListed {

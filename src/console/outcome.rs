@@ -2,6 +2,7 @@
 //! others, and does to them what is asked for here, in order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::columns::ErrorColumns;
 use super::command::{Command, Id};
@@ -9,6 +10,7 @@ use super::context::Tone;
 use super::effect::Effect;
 use super::pane::Pane;
 use crate::client::operations::execute::{Plan, Targets};
+use crate::client::setup::shadow::ShadowRun;
 use crate::client::setup::{SetupRun, SetupTask};
 use crate::domain::attached::told::NotificationFilter;
 use crate::domain::changes::merge::Side;
@@ -200,6 +202,26 @@ pub enum Outcome {
     },
     /// What was looked at is done.
     RunSetup(SetupRun),
+    /// It is looked at what can be compared beside Heroku Connect, in the place of what was looked at before.
+    LookAtShadow {
+        /// The configuration, where that is not the connection's own.
+        file: Option<String>,
+    },
+    /// Which configuration has a login to the org?
+    AskShadowFile,
+    /// For how long is to be compared?
+    AskShadowTime,
+    /// So long; without, until what differs is decided.
+    ShadowTime(Option<Duration>),
+    /// What was looked at is compared.
+    RunShadow {
+        /// What compares.
+        run: ShadowRun,
+        /// For how long.
+        time: Option<Duration>,
+    },
+    /// It goes on comparing, and one does something else.
+    LeaveShadow,
     /// The list of Heroku Connect's that shows is asked for.
     AskHeroku,
     /// Heroku Connect's notifications are to be acknowledged; that is asked about.
@@ -214,7 +236,12 @@ pub enum Outcome {
     /// A text goes to the clipboard.
     CopyText(String),
     /// A text goes into a file, whose name is asked for.
-    AskWriteText(String),
+    AskWriteText {
+        /// What the file is called where nobody says otherwise.
+        name: &'static str,
+        /// The text.
+        text: String,
+    },
     /// The log shows what the receiver of alerts got, which is one of its sources.
     ReadReceived,
 }

@@ -21,6 +21,7 @@ mod pointer;
 mod scenes;
 mod screens;
 mod setup;
+mod shadow;
 mod triage;
 mod unfold;
 mod world;

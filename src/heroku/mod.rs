@@ -38,7 +38,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long that is waited for.
 const DIAGNOSIS: Duration = Duration::from_secs(300);
-/// Notifications in one answer.
+/// Write errors or notifications in one answer.
 const PAGE: &str = "1000";
 /// The longest id that becomes a part of an address.
 const ID: usize = 64;
@@ -185,7 +185,7 @@ impl Client {
             Some(object) => format!("/api/v3/mappings/{}/errors", mapping_id(&details, &place, object)?),
             None => format!("/api/v3/connections/{}/errors", place.id),
         };
-        let first = self.at(&place, &path, &[])?;
+        let first = self.at(&place, &path, &[("page_size", PAGE)])?;
         self.listed(first, |error: WriteError| error.told(), |told| told.id.clone()).await
     }
 

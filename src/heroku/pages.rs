@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::domain::attached::told::ToldList;
+use crate::domain::values::size::thousands;
 
 use super::shapes::ListPage;
 use super::{Client, Error};
@@ -75,7 +76,7 @@ impl Client {
                 NextPage::At(next) => next,
             };
             unread = match () {
-                () if items.len() >= ITEMS => Some(format!("after {ITEMS} no more are read")),
+                () if items.len() >= ITEMS => Some(after(ITEMS)),
                 () if asked.len() >= PAGES => Some(format!("after {PAGES} pages no more are read")),
                 () if began.elapsed() >= PATIENCE => {
                     Some(format!("after {} s no more are read", PATIENCE.as_secs()))
@@ -97,10 +98,15 @@ impl Client {
         }
         if items.len() > ITEMS {
             items.truncate(ITEMS);
-            unread = Some(format!("after {ITEMS} no more are read"));
+            unread = Some(after(ITEMS));
         }
         Ok((ToldList { count, items, unread }, failed))
     }
+}
+
+/// Said where so many items are enough.
+fn after(items: usize) -> String {
+    format!("after {} no more are read", thousands(items))
 }
 
 /// The page that `next` names, as a page of the list that began there.

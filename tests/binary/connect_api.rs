@@ -282,8 +282,14 @@ async fn a_list_comes_in_pages_and_says_what_of_it_did_not_come() {
         assert!(place.api.stand().next.is_empty(), "{wanted}");
     }
 
-    // A list without an end is read to a bound.
+    // A page is as long as it may be: many errors are one request.
     place.api.stand().write_errors = (1..=150).map(write_error).collect();
+    place.api.stand().page = None;
+    let before = asked(&place, "/errors");
+    let told = place.run(&["heroku", "write-errors", "--json"]).json();
+    assert_eq!((numbers(&told).len(), asked(&place, "/errors") - before), (150, 1));
+
+    // A list without an end is read to a bound.
     place.api.stand().page = Some(1);
     let before = asked(&place, "/errors");
     let long = place.run(&["heroku", "write-errors", "--json"]).json();
@@ -297,5 +303,21 @@ async fn a_list_comes_in_pages_and_says_what_of_it_did_not_come() {
         "{asked:?}"
     );
     assert!(asked.err.contains("100 notifications of herokuconnect-angular-12345 of acme-demo are acknowledged, and those before them"), "{asked:?}");
+
+    // Where none came, nothing is made up of them; whoever says up to when is asked about just that.
+    let none = || {
+        Scripted::Answer(200, Vec::new(), json!({"count": 7_000, "results": [], "next": null}).to_string())
+    };
+    place.api.stand().next = first().into_iter().chain([none()]).collect();
+    let refused = place.run(&["heroku", "acknowledge", "--yes"]);
+    assert_eq!(refused.status, 1, "{refused:?}");
+    for part in ["there are 7,000 more notifications", "none of the notifications came: nobody can say which"]
+    {
+        assert!(refused.err.contains(part), "{part}: {refused:?}");
+    }
+    assert_eq!(place.api.stand().acknowledged_before, None);
+    place.api.stand().next = first().into_iter().chain([none()]).collect();
+    let asked = place.run(&["heroku", "acknowledge", "--before", "2026-11-30"]);
+    assert!(asked.err.contains("notifications of herokuconnect-angular-12345 of acme-demo that did not come are acknowledged, for everybody"), "{asked:?}");
     std::fs::remove_dir_all(&place.dir).unwrap();
 }

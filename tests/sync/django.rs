@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Map, Value, json};
+use syncdeck::demo::heroku_connect::api::{APP, ConnectApi};
+use syncdeck::domain::values::address::OrgAddress;
+use syncdeck::heroku;
 use syncdeck::simulator::Org;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{LONGEST, new_database};
 use crate::world::{World, write_private};
@@ -63,6 +67,11 @@ async fn path(world: &World) -> String {
 impl Application {
     /// On the database behind `url`, with another one for a copy of its schema, and with the programs on this path.
     fn start(library: &Path, url: &str, copy: &str, path: &str) -> Application {
+        Application::asking(library, [url, copy, path], &[])
+    }
+
+    /// The same, where these variables say whose API it asks.
+    fn asking(library: &Path, [url, copy, path]: [&str; 3], api: &[(&str, &str)]) -> Application {
         let dir = tempfile::tempdir().unwrap();
         let words = dir.path().join("words");
         let of =
@@ -82,6 +91,7 @@ impl Application {
             ])
             .envs([("ORGANIZATION_ID", "00D000000000001"), ("COPY_NAME", copy)])
             .env("MAPPING", dir.path().join("mapping.json"))
+            .envs(api.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&words).unwrap())
@@ -289,6 +299,59 @@ async fn what_fails(world: &World, application: &mut Application) {
     let over = "SELECT string_agg(resolution, ' ') FROM syncdeck.error WHERE resolution = 'ignored'";
     assert_eq!(world.text(over).await.unwrap(), "ignored");
     application.does("finds_it_ignored").await;
+}
+
+/// The library's own requests to Heroku Connect's API are answered by the stand-in of that API as by Heroku, so that what our
+/// client is tested with is not only what we think of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_library_finds_the_stand_in_of_the_api_to_be_one() {
+    let Some(library) = library() else { return };
+    let mut probe = Command::new("python3");
+    probe
+        .args(["-c", "from health_check.backends import BaseHealthCheckBackend"])
+        .env("PYTHONPATH", &library);
+    if !probe.output().is_ok_and(|output| output.status.success()) {
+        return eprintln!("skipped: SYNCDECK_CLIENTS names no folder with django/health_check");
+    }
+    let api = ConnectApi::start("HRKU-django", CancellationToken::new()).await.unwrap();
+    api.stand().let_in = false;
+    let (endpoint, path) = (format!("{}/api/v3", api.url()), std::env::var("PATH").unwrap_or_default());
+    let with = |key: &str| {
+        let api = [
+            ("HEROKU_CONNECT_API_ENDPOINT", endpoint.as_str()),
+            ("HEROKU_AUTH_TOKEN", key),
+            ("HEROKU_APP_NAME", APP),
+        ];
+        Application::asking(&library, ["", "", &path], &api)
+    };
+    with("HRKU-wrong").does("is_not_let_in_with_another_key").await;
+    let mut application = with("HRKU-django");
+    application.does("imports_its_mappings").await;
+    let imported = api.stand().imported.clone().unwrap();
+    let objects: Vec<&str> =
+        imported["mappings"].as_array().unwrap().iter().filter_map(|of| of["object_name"].as_str()).collect();
+    assert!(objects.contains(&"Contact") && objects.contains(&"Invoice__c"), "{objects:?}");
+    application.does("finds_it_healthy").await;
+    application.does("finds_merged_writes").await;
+    // Our own client hears of the same.
+    let access = heroku::ApiAccess {
+        app: APP.to_owned(),
+        resource: None,
+        schema: "salesforce".to_owned(),
+        api_url: OrgAddress::parse(&api.url()).unwrap(),
+        key_place: "HEROKU_API_KEY".to_owned(),
+        key: "HRKU-django".into(),
+        read_only: true,
+    };
+    let told = heroku::Client::new(access).unwrap().connection().await.unwrap();
+    let heard: Vec<&str> = told.mappings.iter().map(|mapping| mapping.object.as_str()).collect();
+    assert_eq!((told.state.as_str(), heard), ("IDLE", objects));
+    {
+        let mut stand = api.stand();
+        "PAUSED".clone_into(&mut stand.state);
+        "BAD_CONFIG".clone_into(&mut stand.mapping("Contact").unwrap().state);
+    }
+    application.does("finds_it_paused_and_a_mapping_broken").await;
 }
 
 async fn copy() -> String {

@@ -25,13 +25,13 @@ const OURS: &str =
     AND tgname IN ('00_hc_logger', '00_hc_truncate', 'zz_hc_status')";
 
 /// A database that Heroku Connect left, and the two configurations of it: one that is attached, one that takes over.
-struct Left {
+pub struct Left {
     sql: Client,
     dir: tempfile::TempDir,
 }
 
 impl Left {
-    async fn behind(world: &World) -> Left {
+    pub async fn behind(world: &World) -> Left {
         let url = server().url(&new_database().await);
         let (sql, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
         tokio::spawn(connection);
@@ -57,13 +57,21 @@ impl Left {
         self.dir.path()
     }
 
-    async fn text(&self, sql: &str) -> String {
+    /// The connection that is attached comes to have the other one's login.
+    pub fn give_login(&self) {
+        let files = ["own.toml", "syncdeck.toml"].map(|name| self.path().join(name));
+        let [own, attached] = files.clone().map(|file| std::fs::read_to_string(file).unwrap());
+        let login = &own[own.find("[salesforce]").unwrap()..own.find("[[mapping]]").unwrap()];
+        write_private(&files[1], &format!("{attached}{login}"));
+    }
+
+    pub async fn text(&self, sql: &str) -> String {
         let row = self.sql.query_one(sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         row.get::<_, Option<String>>(0).unwrap_or_default()
     }
 
     /// A console beside Heroku Connect.
-    fn console(&self, failpoints: &str) -> Terminal {
+    pub fn console(&self, failpoints: &str) -> Terminal {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_syncdeck"));
         command.args(["--config".into(), self.path().join("syncdeck.toml").into_os_string()]);
         command.env("TERM", "xterm-256color");

@@ -10,11 +10,13 @@ mod demo;
 mod engines;
 mod foreign;
 mod harm;
+mod heroku;
 mod keys;
 mod loops;
 mod rebind;
 mod resume;
 mod screen;
+mod shadow;
 mod ssh;
 #[path = "../support/mod.rs"]
 mod support;

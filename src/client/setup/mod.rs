@@ -5,6 +5,7 @@
 pub mod forecast;
 pub mod line;
 pub mod rebind;
+pub mod shadow;
 pub mod text;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use futures_util::future::BoxFuture;
 use super::error::ClientError;
 use crate::postgres::Store;
 use line::SetupLine;
+use shadow::ShadowPreview;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +27,6 @@ pub enum SetupTask {
     Adopt,
     /// Giving them back.
     UndoAdopt,
-    /// The command that compares beside Heroku Connect.
-    Shadow,
     /// Another org behind the same tables.
     Rebind,
 }
@@ -108,4 +108,12 @@ pub trait Setup: Send + Sync {
         shown: &'a Store,
         told: SetupListener,
     ) -> BoxFuture<'a, Result<SetupPreview, ClientError>>;
+
+    /// Looks at what can be compared beside Heroku Connect, and what that costs, in the same manner.
+    fn look_at_shadow<'a>(
+        &'a self,
+        file: Option<&'a str>,
+        shown: &'a Store,
+        told: SetupListener,
+    ) -> BoxFuture<'a, Result<ShadowPreview, ClientError>>;
 }

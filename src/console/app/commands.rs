@@ -153,7 +153,7 @@ impl App {
             Id::Plan => self.ask_setup(SetupTask::Plan),
             Id::Adopt => self.ask_setup(SetupTask::Adopt),
             Id::AdoptUndo => self.ask_setup(SetupTask::UndoAdopt),
-            Id::Shadow => self.ask_setup(SetupTask::Shadow),
+            Id::Shadow => self.shadow(),
             Id::Rebind => self.ask_setup(SetupTask::Rebind),
             Id::HerokuWriteErrors => self.heroku_list(HerokuList::WriteErrors),
             Id::HerokuNotifications => self.heroku_list(HerokuList::Notifications),

@@ -6,6 +6,7 @@ use crate::domain::attached::told::NotificationFilter;
 use crate::domain::names::RowRef;
 
 use super::App;
+use super::navigation::HerokuOrigin;
 use crate::console::context::Tone;
 use crate::console::effect::Effect;
 use crate::console::overlays::{HerokuView, Overlay};
@@ -17,6 +18,7 @@ impl App {
     /// Shows one of the lists, in the place of what showed of them before.
     pub(super) fn heroku_list(&mut self, list: HerokuList) -> Vec<Effect> {
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Heroku(_)));
+        self.navigation.heroku_list = None;
         self.overlays.push(Overlay::Heroku(Box::new(HerokuView::new(list))));
         self.ask_heroku()
     }
@@ -54,11 +56,32 @@ impl App {
             self.say_refused(&refused);
             return Vec::new();
         }
+        let unsaved = self.selection.record.as_ref().filter(|pane| pane.row != *row && pane.keeps());
+        if let Some(unsaved) = unsaved.map(|pane| self.ctx.row_name(&pane.row)) {
+            let text = format!(
+                "{unsaved} has changed fields that are not saved: Esc closes this list, then Ctrl-S saves and sends them"
+            );
+            self.say(Tone::Neutral, text);
+            return Vec::new();
+        }
         self.ctx.toast = None;
-        self.overlays.retain(|overlay| !matches!(overlay, Overlay::Heroku(_)));
+        let at = self.overlays.iter().rposition(|overlay| matches!(overlay, Overlay::Heroku(_)));
+        let list = at.map(|at| self.overlays.remove(at));
         let mut effects = vec![Effect::EndHeroku];
         effects.extend(self.open_row(row.clone()));
+        if let Some(Overlay::Heroku(mut view)) = list {
+            view.give_up();
+            let depth = self.navigation.record_stack.len();
+            self.navigation.heroku_list = Some(HerokuOrigin { view, row: row.clone(), depth });
+        }
         effects
+    }
+
+    /// The list that the open record was opened from, where the next step back leads to it.
+    pub(super) fn heroku_list_of_record(&mut self) -> Option<Box<HerokuView>> {
+        let (row, depth) = (self.selection.row()?, self.navigation.record_stack.len());
+        let origin = &mut self.navigation.heroku_list;
+        origin.take_if(|origin| origin.row == row && origin.depth == depth).map(|origin| origin.view)
     }
 
     /// Asks before what was shown is acknowledged.

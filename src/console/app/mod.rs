@@ -25,6 +25,7 @@ mod record;
 mod selection;
 mod session;
 mod setup;
+mod shadow;
 mod subject;
 mod triage;
 pub mod update;
@@ -37,7 +38,7 @@ use self::navigation::Navigation;
 use self::selection::Selection;
 use self::update::one_line;
 use super::context::{Context, Tone};
-use super::overlays::Overlay;
+use super::overlays::{Overlay, ShadowView};
 use super::pane::Pane;
 use super::panes::errors::ErrorsPane;
 use super::panes::log::LogPane;
@@ -69,6 +70,8 @@ pub struct App {
     pub pending: PendingPane,
     /// What lies on top, the last one uppermost.
     pub overlays: Vec<Overlay>,
+    /// The comparison beside Heroku Connect that was left going, or its report.
+    pub shadow_aside: Option<Box<ShadowView>>,
     /// The session as it was kept last.
     pub kept: Option<SessionState>,
     /// Whether the screen no longer shows what is known.
@@ -87,6 +90,7 @@ impl App {
             log: LogPane::new(settings.log_memory),
             pending: PendingPane::default(),
             overlays: Vec::new(),
+            shadow_aside: None,
             kept: None,
             dirty: true,
             ctx: Context::new(now, size, settings),

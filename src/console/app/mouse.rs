@@ -81,6 +81,7 @@ impl App {
                     | Overlay::ConfirmPlan(_)
                     | Overlay::Setup(_)
                     | Overlay::Heroku(_)
+                    | Overlay::Shadow(_)
             )
         );
         if lists { self.overlay_key(code.into()) } else { Vec::new() }

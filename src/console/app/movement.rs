@@ -51,6 +51,7 @@ impl App {
     pub(super) fn enter_record(&mut self) -> Vec<Effect> {
         if self.ctx.focus != Pane::Record {
             self.navigation.record_stack.clear();
+            self.navigation.heroku_list = None;
             (self.navigation.came_from, self.navigation.came_zoomed) = (self.ctx.focus, self.ctx.zoom);
         }
         self.ctx.focus = Pane::Record;
@@ -275,10 +276,13 @@ impl App {
                 if !self.may_leave(Id::Back) {
                     return Vec::new();
                 }
-                match self.navigation.record_stack.pop() {
+                let list = self.heroku_list_of_record();
+                let effects = match self.navigation.record_stack.pop() {
                     Some(before) => self.back_to(before),
                     None => self.leave_record(),
-                }
+                };
+                self.overlays.extend(list.map(Overlay::Heroku));
+                effects
             }
             Pane::Errors if self.errors.any_marked() => {
                 self.errors.unmark();

@@ -1,6 +1,7 @@
 //! Where one came from: what each step back leads to.
 
 use crate::console::command::Id;
+use crate::console::overlays::HerokuView;
 use crate::console::pane::Pane;
 use crate::domain::names::RowRef;
 
@@ -13,6 +14,8 @@ pub struct Navigation {
     pub came_zoomed: bool,
     /// The records from which relatives were gone to: one step back each.
     pub record_stack: Vec<RowRef>,
+    /// Heroku Connect's list from which a record was opened: the step back from that record leads to it.
+    pub heroku_list: Option<HerokuOrigin>,
     /// From where lists were opened: one step back each.
     pub list_stack: Vec<ListOrigin>,
     /// The filter of the group whose errors were listed, when one comes back to the groups.
@@ -31,6 +34,17 @@ pub struct Navigation {
     pub heroku_asks: u64,
     /// With which command leaving an open record's changes was tried just now.
     pub leaving: Option<Id>,
+}
+
+/// Heroku Connect's list, and the record that was opened from it.
+#[derive(Debug)]
+pub struct HerokuOrigin {
+    /// The list.
+    pub view: Box<HerokuView>,
+    /// The row of the record.
+    pub row: RowRef,
+    /// How many records one step back each lead to from there: a relative that is gone to leads back to the record first.
+    pub depth: usize,
 }
 
 /// A list that was opened from a pane.
@@ -60,6 +74,7 @@ impl Default for Navigation {
             came_from: Pane::Errors,
             came_zoomed: false,
             record_stack: Vec::new(),
+            heroku_list: None,
             list_stack: Vec::new(),
             group: None,
             from_groups: false,

@@ -72,14 +72,20 @@ impl App {
             Outcome::ReadReceived => return self.read_received(),
             Outcome::LookAtSetup { task, file } => return self.look_at_setup(task, file),
             Outcome::RunSetup(run) => return self.run_setup(run),
+            Outcome::LookAtShadow { file } => return self.look_at_shadow(file),
+            Outcome::AskShadowFile => return self.ask_file(About::ShadowFile),
+            Outcome::AskShadowTime => return self.ask_shadow_time(),
+            Outcome::ShadowTime(time) => return self.shadow_time(time),
+            Outcome::RunShadow { run, time } => return self.run_shadow(run, time),
+            Outcome::LeaveShadow => return self.leave_shadow(),
             Outcome::AskHeroku => return self.ask_heroku(),
             Outcome::AcknowledgeHeroku { filter, count, is_whole } => {
                 return self.ask_acknowledge_heroku(filter, count, is_whole);
             }
             Outcome::CopyText(text) => return self.copy_text(text),
-            Outcome::AskWriteText(text) => {
+            Outcome::AskWriteText { name, text } => {
                 let about = About::WriteText { text };
-                self.overlays.push(Overlay::Prompt(Prompt::new(about, vec!["plan.txt".to_owned()])));
+                self.overlays.push(Overlay::Prompt(Prompt::new(about, vec![name.to_owned()])));
             }
             Outcome::Execute { plan, why } => return self.execute(plan, why),
             Outcome::GiveUp => return self.gave_up(),

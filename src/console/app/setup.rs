@@ -10,6 +10,9 @@ use crate::console::overlays::{About, Overlay, Prompt, SetupView};
 
 /// What a configuration is often called that was imported beside one that is attached.
 const IMPORTED: &str = "own.toml";
+/// Said to whoever leaves while it is compared.
+const SHADOW_ENDED: &str = "the comparison beside Heroku Connect ended with the console, without its report\n\
+    from a shell it goes on without a console: syncdeck shadow";
 
 impl App {
     /// Looks at it; beside Heroku Connect, whose connection has neither mappings nor a login, after asking for the
@@ -19,9 +22,14 @@ impl App {
         if !needs_file {
             return self.look_at_setup(task, None);
         }
+        self.ask_file(About::SetupFile { task })
+    }
+
+    /// Asks for a configuration: the one that was named last is the likeliest.
+    pub(super) fn ask_file(&mut self, about: About) -> Vec<Effect> {
         let named = self.navigation.setup_file.clone().or(self.ctx.settings.setup_file.clone());
         let file = named.unwrap_or_else(|| IMPORTED.to_owned());
-        self.overlays.push(Overlay::Prompt(Prompt::new(About::SetupFile { task }, vec![file])));
+        self.overlays.push(Overlay::Prompt(Prompt::new(about, vec![file])));
         Vec::new()
     }
 
@@ -52,10 +60,11 @@ impl App {
 
     /// What is to be looked at after the console was left now, of what is being done.
     pub fn unfinished(&self) -> Option<String> {
-        self.overlays.iter().find_map(|overlay| match overlay {
+        let of_setup = self.overlays.iter().find_map(|overlay| match overlay {
             Overlay::Setup(view) => view.unfinished(),
             _ => None,
-        })
+        });
+        of_setup.or_else(|| self.shadow_runs().then(|| SHADOW_ENDED.to_owned()))
     }
 
     /// What was found came. Whoever gave it up is not told.

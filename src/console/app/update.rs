@@ -171,6 +171,18 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::SetupDone { id, result } => app.setup_done(id, result),
+        Msg::ShadowFound { id, result } => {
+            app.shadow_found(id, result);
+            Vec::new()
+        }
+        Msg::ShadowTold { id, news } => {
+            app.shadow_told(id, news);
+            Vec::new()
+        }
+        Msg::ShadowDone { id, result } => {
+            app.shadow_done(id, result);
+            Vec::new()
+        }
         Msg::HerokuListed { id, result } => {
             app.heroku_came(id, result);
             Vec::new()
@@ -324,6 +336,7 @@ impl App {
             Overlay::Progress(_) => true,
             Overlay::Setup(view) => view.works(),
             Overlay::Heroku(view) => view.waits(),
+            Overlay::Shadow(view) => view.works(),
             _ => false,
         });
         listed || waits || shown || works

@@ -18,6 +18,7 @@ mod patterns;
 mod progress;
 mod prompt;
 mod setup;
+mod shadow;
 mod sources;
 mod trends;
 
@@ -44,8 +45,9 @@ pub use menu::{Menu, group_of};
 pub use palette::{Palette, Thing};
 pub use patterns::Patterns;
 pub use progress::{ProgressBar, ReportView};
-pub use prompt::{About, EACH, Prompt, suggestions};
+pub use prompt::{About, DECIDED, EACH, Prompt, suggestions};
 pub use setup::SetupView;
+pub use shadow::ShadowView;
 pub use sources::SourceList;
 pub use trends::Trends;
 
@@ -135,6 +137,8 @@ pub enum Overlay {
     Alerts(AlertsOverlay),
     /// What Heroku Connect's own API lists.
     Heroku(Box<HerokuView>),
+    /// A comparison beside Heroku Connect.
+    Shadow(Box<ShadowView>),
     /// What a configuration makes of the database.
     Setup(Box<SetupView>),
     /// Commands to choose from.
@@ -152,6 +156,7 @@ impl Overlay {
         match self {
             Overlay::ConfirmPlan(confirm) => confirm.settle(ctx),
             Overlay::Setup(view) => view.settle(ctx),
+            Overlay::Shadow(view) => view.settle(ctx),
             Overlay::Info { text, top, .. } => {
                 let (words, most) = info_words(ctx.size, text);
                 *top = (*top).min(words.len().saturating_sub(most));
@@ -188,6 +193,7 @@ impl Overlay {
             Overlay::Health(view) => view.key(key),
             Overlay::Alerts(alerts) => alerts.key(key),
             Overlay::Heroku(view) => view.key(key),
+            Overlay::Shadow(view) => view.key(key),
             Overlay::Setup(view) => view.key(key),
             Overlay::Palette(palette) => palette.key(key),
             // Esc gives it up: the answer is dropped when it comes.
@@ -257,6 +263,7 @@ impl Overlay {
             Overlay::Health(view) => health::draw(ctx, view, frame),
             Overlay::Alerts(list) => alerts::draw(ctx, log, list, frame),
             Overlay::Heroku(view) => heroku::draw(ctx, view, frame),
+            Overlay::Shadow(view) => shadow::draw(ctx, view, frame),
             Overlay::Setup(view) => setup::draw(ctx, view, frame),
             Overlay::Palette(palette) => palette::draw(ctx, palette, frame),
         }

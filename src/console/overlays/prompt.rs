@@ -26,6 +26,9 @@ use crate::logs::sanitize::sanitize;
 /// What stands for the remedies of each row, where the change of many rows is asked for.
 pub const EACH: &str = "each row by its own first remedy";
 
+/// What stands for no time of its own: a comparison ends when what differs is decided.
+pub const DECIDED: &str = "until decided";
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub enum About {
@@ -92,6 +95,10 @@ pub enum About {
         /// What is looked at with it.
         task: SetupTask,
     },
+    /// The configuration that has a login to the org, to compare beside Heroku Connect.
+    ShadowFile,
+    /// For how long that goes on.
+    ShadowTime,
     /// The name of a file for a text.
     WriteText {
         /// The text.
@@ -189,6 +196,13 @@ impl Prompt {
             About::WriteText { text: written } => {
                 Outcome::Effect(Effect::WriteText { path: text, text: written })
             }
+            About::ShadowFile => Outcome::LookAtShadow { file: Some(text) },
+            About::ShadowTime if text == DECIDED => Outcome::ShadowTime(None),
+            About::ShadowTime => {
+                let time = duration::parse(&text).filter(|time| !time.is_zero());
+                let time = time.ok_or("write how long: 1h, 8h or 2d; or: until decided")?;
+                Outcome::ShadowTime(Some(time))
+            }
             About::SetupFile { task } => Outcome::LookAtSetup { task, file: Some(text) },
             About::Export { filter, .. } => Outcome::Effect(Effect::Export { filter, path: text }),
             About::Silence { rule, subject } => {
@@ -281,6 +295,16 @@ impl Prompt {
                 },
                 "a file that syncdeck import heroku-connect wrote: here, or beside this one's",
                 "look at it",
+            ),
+            About::ShadowFile => (
+                "Compare with which configuration?".to_owned(),
+                "a file that syncdeck import heroku-connect wrote: here, or beside this one's",
+                "look at it",
+            ),
+            About::ShadowTime => (
+                "Compare for how long?".to_owned(),
+                "1h, 8h, 2d; until decided: until what differs has caught up or stays",
+                "take it",
             ),
             About::Silence { rule, subject } => {
                 let what = match (rule, subject) {

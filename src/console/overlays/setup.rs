@@ -193,7 +193,10 @@ impl SetupView {
                 return vec![Outcome::LookAtSetup { task: SetupTask::Adopt, file: file.clone() }];
             }
             KeyCode::Char('y') => return self.plain().map(Outcome::CopyText).into_iter().collect(),
-            KeyCode::Char('x') => return self.plain().map(Outcome::AskWriteText).into_iter().collect(),
+            KeyCode::Char('x') => {
+                let asks = self.plain().map(|text| Outcome::AskWriteText { name: "plan.txt", text });
+                return asks.into_iter().collect();
+            }
             KeyCode::Char('c') => return self.command().map(Outcome::CopyText).into_iter().collect(),
             _ => {}
         }
@@ -301,7 +304,6 @@ impl SetupView {
             (SetupTask::Adopt, _) => "Take the tables over from Heroku Connect",
             (SetupTask::UndoAdopt, SetupStage::Done(_)) => "Given back to Heroku Connect",
             (SetupTask::UndoAdopt, _) => "Give the tables back to Heroku Connect",
-            (SetupTask::Shadow, _) => "Compare beside Heroku Connect",
             (SetupTask::Rebind, _) => "Another org behind the same tables",
         };
         self.request.file.as_ref().map_or_else(|| what.to_owned(), |file| format!("{what} · {file}"))
@@ -424,7 +426,6 @@ fn body_lines(ctx: &Context, view: &SetupView, room: usize) -> Vec<Line<'static>
                     "asking Salesforce what the objects are, and PostgreSQL what is there"
                 }
                 SetupTask::UndoAdopt => "reading what the takeover replaced",
-                SetupTask::Shadow => "reading the configuration",
                 SetupTask::Rebind => "reading which records the org of the login has",
             };
             let mut lines =
@@ -466,7 +467,7 @@ fn body_lines(ctx: &Context, view: &SetupView, room: usize) -> Vec<Line<'static>
 }
 
 /// A text in lines, with a blank one before.
-fn said(text: &str, room: usize, look: impl Fn(String) -> Span<'static>) -> Vec<Line<'static>> {
+pub(super) fn said(text: &str, room: usize, look: impl Fn(String) -> Span<'static>) -> Vec<Line<'static>> {
     let lines = if text.is_empty() { Vec::new() } else { wrapped(text, room, 0) };
     let blank = (!lines.is_empty()).then(Line::default);
     blank
@@ -514,7 +515,7 @@ fn cut_at(text: &str, width: usize) -> usize {
 }
 
 /// A line of it as it shows.
-fn drawn(ctx: &Context, line: &SetupLine, room: usize) -> Vec<Line<'static>> {
+pub(super) fn drawn(ctx: &Context, line: &SetupLine, room: usize) -> Vec<Line<'static>> {
     let theme = ctx.theme;
     let styled = |text: &str, before: &'static str, by: usize, style| {
         let room = room.saturating_sub(before.width());

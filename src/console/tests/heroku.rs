@@ -10,7 +10,10 @@ use crate::console::app::App;
 use crate::console::app::update::update;
 use crate::console::effect::Effect;
 use crate::console::msg::Msg;
+use crate::console::pane::Pane;
 use crate::domain::attached::told::{HerokuStatus, NotificationFilter, ToldList};
+use crate::domain::names::{RowId, RowRef};
+use crate::domain::records::record::FieldEdit;
 
 const SIZE: (u16, u16) = (120, 40);
 
@@ -71,6 +74,52 @@ fn enter_goes_to_the_row_of_a_refused_write_or_says_why_not() {
     assert!(text(&app).contains("write errors 3"), "{}", text(&app));
 }
 
+/// From the list of refused writes to Jane's record, while her row's checks are asked for beside.
+fn opened(app: &mut App) {
+    command(app, "heroku write errors");
+    let (id, checks) = (app.navigation.heroku_asks, app.navigation.heroku_asks + 1);
+    came(app, id, HerokuListed::WriteErrors(write_errors()));
+    assert_eq!(press(app, "S-Tab"), load(checks, HerokuList::Checks));
+    press(app, "Tab Enter");
+    update(app, Msg::RowLookedFor { row: jane(), result: Ok(()) });
+    assert!(app.overlays.is_empty() && app.ctx.focus == Pane::Record, "{}", text(app));
+}
+
+#[test]
+fn a_step_back_from_the_record_leads_to_the_list_it_was_opened_from() {
+    let mut app = beside(SIZE, heard());
+    let from = app.ctx.focus;
+    opened(&mut app);
+    press(&mut app, "Esc");
+    assert!(text(&app).contains("write errors 3"), "{}", text(&app));
+    assert_eq!(app.ctx.focus, from);
+    // What was given up on the way is asked for where it is looked at.
+    assert_eq!(press(&mut app, "S-Tab"), load(3, HerokuList::Checks));
+    press(&mut app, "Esc");
+    assert!(app.overlays.is_empty(), "{}", text(&app));
+    // Whoever went elsewhere meanwhile comes back there.
+    opened(&mut app);
+    press(&mut app, "2 3 Esc");
+    assert!(app.overlays.is_empty() && app.ctx.focus == Pane::Errors, "{}", text(&app));
+}
+
+#[test]
+fn a_record_with_changes_that_are_not_saved_keeps_the_list() {
+    let mut app = beside(SIZE, heard());
+    let other = RowRef { row: RowId(10_236), ..jane() };
+    app.selection.show(other.clone());
+    let field = FieldEdit { column: "email".to_owned(), shown: None, new: Some("x".to_owned()) };
+    app.selection.record_of(&other).unwrap().keep(field);
+    command(&mut app, "heroku write errors");
+    came(&mut app, 1, HerokuListed::WriteErrors(write_errors()));
+    press(&mut app, "Enter");
+    let effects = update(&mut app, Msg::RowLookedFor { row: jane(), result: Ok(()) });
+    assert!(effects.is_empty(), "{effects:?}");
+    let shown = text(&app);
+    assert!(shown.contains("write errors 3"), "{shown}");
+    assert!(shown.contains("Contact 10236 has changed fields that are not saved"), "{shown}");
+}
+
 #[test]
 fn notifications_are_acknowledged_up_to_the_newest_that_shows_after_a_question() {
     let mut app = beside(SIZE, heard());
@@ -112,7 +161,7 @@ fn notifications_are_acknowledged_up_to_the_newest_that_shows_after_a_question()
     came(&mut app, id + 1, HerokuListed::Notifications(notifications()));
     app.ctx.read_only = true;
     assert!(press(&mut app, "a y").iter().all(|effect| matches!(effect, Effect::Copy(_))));
-    assert!(!text(&app).contains("acknowledge these"), "{}", text(&app));
+    assert!(!text(&app).contains(" a acknowledge"), "{}", text(&app));
 }
 
 #[test]

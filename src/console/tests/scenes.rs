@@ -13,6 +13,7 @@ mod operations;
 mod overlays;
 mod panes;
 mod setup;
+mod shadow;
 mod sight;
 
 use ratatui::buffer::Buffer;
@@ -42,13 +43,15 @@ const TINY: [Size; 5] = [(59, 40), (120, 14), (40, 10), (20, 5), (1, 1)];
 
 fn all() -> impl Iterator<Item = Scene> {
     let told = [health::hostile(), setup::hostile()];
-    ordinary().chain(hostile::scenes()).chain(told).chain(alerts::hostile()).chain(heroku::hostile())
+    let lists = [alerts::hostile(), heroku::hostile(), shadow::hostile()];
+    ordinary().chain(hostile::scenes()).chain(told).chain(lists.into_iter().flatten())
 }
 
 /// Those without a hostile text in every place.
 fn ordinary() -> impl Iterator<Item = Scene> {
     let panes = panes::scenes().into_iter().chain(overlays::scenes()).chain(operations::scenes());
-    panes.chain(health::scenes()).chain(alerts::scenes()).chain(setup::scenes()).chain(heroku::scenes())
+    let beside = [setup::scenes(), heroku::scenes(), shadow::scenes()];
+    panes.chain(health::scenes()).chain(alerts::scenes()).chain(beside.into_iter().flatten())
 }
 
 fn refused() -> ClientError {
@@ -127,7 +130,7 @@ fn no_two_scenes_have_one_name() {
 /// What is left on a screen of an escape sequence whose beginning nobody made visible: ratatui drops control characters
 /// by itself, so that the rest of it looks harmless.
 fn beheaded(screen: &str) -> Option<&str> {
-    let heads = ["\\e", "\\u001b", "\\u{9b}"];
+    let heads = ["\\e", "\\u001b", "\\u{1b}", "\\u{9b}"];
     let sequences = ["[31m", "[2J", "]52;c", "2Jc1"];
     screen.lines().find(|line| {
         sequences.iter().any(|sequence| {

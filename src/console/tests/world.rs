@@ -5,6 +5,7 @@ pub mod heroku;
 mod lists;
 mod operations;
 pub mod setup;
+pub mod shadow;
 mod sums;
 mod week;
 

@@ -1,5 +1,5 @@
 //! A stand-in for Heroku Connect's HTTP API, in its documented shapes: the central server that finds connections and the region
-//! that has them, on one address. The demo keeps it up to date with what its stand-in for the engine does; tests have it say what
+//! that has them, on one address. Of the older API of a region it has what client libraries ask. The demo keeps it up to date with what its stand-in for the engine does; tests have it say what
 //! they want, refuse, and answer what is none of the API's.
 
 use std::collections::{HashMap, VecDeque};
@@ -21,6 +21,14 @@ pub const APP: &str = "acme-demo";
 pub const RESOURCE: &str = "herokuconnect-angular-12345";
 /// The connection's id.
 pub const CONNECTION: &str = "0f6d6b9e-3c1a-4a51-9d3e-5f3f1c0a7e11";
+
+/// How many of a list come in one answer, where nobody asks for another number.
+const PAGE: usize = 100;
+
+/// The longest body of a request.
+const LONGEST: usize = 1 << 20;
+/// The state of a connection while it takes a configuration in.
+const IMPORTS: &str = "IMPORT_CONFIGURATION";
 
 /// The stand-in. Cheap to clone.
 #[derive(Clone)]
@@ -50,7 +58,7 @@ pub struct ApiStand {
     pub write_errors: Vec<Value>,
     /// What nobody acknowledged, as the API lists it.
     pub notifications: Vec<Value>,
-    /// How many of a list come in one answer; all of them, where nothing is said.
+    /// How many of a list come in one answer at most, however many are asked for.
     pub page: Option<usize>,
     /// What a diagnosis finds.
     pub diagnosis: Value,
@@ -62,6 +70,8 @@ pub struct ApiStand {
     pub acknowledged_before: Option<String>,
     /// Objects that somebody had loaded again.
     pub reloads: Vec<String>,
+    /// The configuration that was imported last.
+    pub imported: Option<Value>,
     /// Each request, `GET /connections`.
     pub asked: Vec<String>,
     /// Answers to the next requests, whatever they ask.
@@ -148,6 +158,7 @@ impl ConnectApi {
             let_in: true,
             acknowledged_before: None,
             reloads: Vec::new(),
+            imported: None,
             asked: Vec::new(),
             next: VecDeque::new(),
             under_way: 1,
@@ -212,6 +223,40 @@ impl ApiStand {
             "mappings": mappings})
     }
 
+    /// A connection, as the older API of a region lists it.
+    fn listed(&self, url: &str) -> Value {
+        let mut listed = self.told();
+        listed["region_url"] = json!(url);
+        if let Some(of) = listed.as_object_mut() {
+            of.remove("mappings");
+        }
+        listed
+    }
+
+    /// The connection with its mappings; a configuration is taken in once that was told.
+    fn looked_at(&mut self) -> Value {
+        let told = self.told();
+        if self.state == IMPORTS {
+            "IDLE".clone_into(&mut self.state);
+        }
+        told
+    }
+
+    /// Takes a configuration in, in the place of the one before.
+    fn import(&mut self, body: &[u8]) -> Response<Body> {
+        let file: Value = serde_json::from_slice(body).unwrap_or_default();
+        let objects = file["mappings"].as_array().filter(|_| file["version"] == 1);
+        let objects: Option<Vec<&str>> =
+            objects.and_then(|mappings| mappings.iter().map(|of| of["object_name"].as_str()).collect());
+        let Some(objects) = objects else {
+            return told(StatusCode::BAD_REQUEST, &json!({"message": "Invalid configuration"}));
+        };
+        self.mappings = objects.into_iter().map(MappingStand::new).collect();
+        IMPORTS.clone_into(&mut self.state);
+        self.imported = Some(file);
+        nothing(StatusCode::ACCEPTED)
+    }
+
     /// Whether the connection does it.
     fn act(&mut self, action: &str) -> Response<Body> {
         match action {
@@ -249,7 +294,8 @@ impl ApiStand {
 
     /// A page of a list, with the address of the next one.
     fn paged(&self, url: &str, path: &str, query: &HashMap<String, String>, all: &[Value]) -> Response<Body> {
-        let size = self.page.unwrap_or(all.len()).max(1);
+        let asked = query.get("page_size").and_then(|size| size.parse().ok()).unwrap_or(PAGE);
+        let size = self.page.unwrap_or(usize::MAX).min(asked).max(1);
         let page: usize = query.get("page").and_then(|page| page.parse().ok()).unwrap_or(1).max(1);
         let results: Vec<&Value> = all.iter().skip((page - 1) * size).take(size).collect();
         let next = (page * size < all.len()).then(|| {
@@ -266,6 +312,7 @@ impl ApiStand {
         method: &Method,
         path: &str,
         query: &HashMap<String, String>,
+        body: &[u8],
     ) -> Response<Body> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let object = |id: &str| self.mappings.iter().find(|mapping| mapping.id() == id);
@@ -289,7 +336,17 @@ impl ApiStand {
                     "connections": self.all_found(url), "regions": {}, "cells": {}}),
                 )
             }
-            ("GET", ["api", "v3", "connections", CONNECTION]) => told(StatusCode::OK, &self.told()),
+            ("GET", ["api", "v3", "connections"]) => {
+                let there = self.let_in && query.get("app").is_none_or(|app| app == APP);
+                let results: Vec<Value> = there.then(|| self.listed(url)).into_iter().collect();
+                told(StatusCode::OK, &json!({"count": results.len(), "results": results}))
+            }
+            ("POST", ["api", "v3", "users", "me", "apps", app, "auth"]) if *app == APP => {
+                self.let_in = true;
+                told(StatusCode::OK, &json!({}))
+            }
+            ("GET", ["api", "v3", "connections", CONNECTION]) => told(StatusCode::OK, &self.looked_at()),
+            ("POST", ["api", "v3", "connections", CONNECTION, "actions", "import"]) => self.import(body),
             ("POST", ["api", "v3", "connections", CONNECTION, "actions", action]) => self.act(action),
             ("GET", ["api", "v3", "connections", CONNECTION, "errors"]) => {
                 self.paged(url, path, query, &self.write_errors)
@@ -402,7 +459,10 @@ async fn answer(State(api): State<ConnectApi>, request: Request) -> Response<Bod
     }
     let query = uri.query().unwrap_or_default();
     let query: HashMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    api.stand().answer(&api.url(), &method, uri.path(), &query)
+    let Ok(body) = axum::body::to_bytes(request.into_body(), LONGEST).await else {
+        return nothing(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    api.stand().answer(&api.url(), &method, uri.path(), &query, &body)
 }
 
 /// What the demo's diagnosis finds: what Heroku Connect's own checks say of such a connection.

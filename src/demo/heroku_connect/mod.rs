@@ -174,8 +174,8 @@ pub(super) fn words(dir: &Path, database: &str, org: &str, client_id: &str) -> S
     let dir = dir.display();
     format!(
         "A database as Heroku Connect leaves it, with a stand-in for its engine at work. `syncdeck demo --heroku-connect`\n\
-         shows its errors: mend one, and watch it go through; `:plan`, `:adopt` and `:adopt undo` there leave with {TAKEOVER}, and come\n\
-         back. Its API has a stand-in too, from a second terminal:\n\n    \
+         shows its errors: mend one, and watch it go through; `:plan`, `:shadow`, `:adopt` and `:adopt undo` there look, compare, leave\n\
+         and come back, with {TAKEOVER}. Its API has a stand-in too, from a second terminal:\n\n    \
          cd {dir}\n    syncdeck status\n    syncdeck heroku diagnose\n    syncdeck mapping all pause --yes\n    \
          syncdeck mapping all resume\n\nOr leave as it is done elsewhere:\n\n    \
          cd {dir}\n    export DATABASE_URL='{database}' SALESFORCE_SECRET=simulated-secret\n    \

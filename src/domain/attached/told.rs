@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::state::{ConnectionState, MappingState};
+use crate::domain::values::size::thousands;
 
 use super::mode::WriteMode;
 
@@ -298,12 +299,15 @@ impl<T> ToldList<T> {
 
     /// What of it is not here, where something is not: `200 more write errors, which are not here: ...`.
     pub fn gap(&self, what: &str) -> Option<String> {
+        let more = match usize::try_from(self.missing()) {
+            Ok(more) if more > 0 => format!("{} more", thousands(more)),
+            _ => "more".to_owned(),
+        };
         match (self.missing(), &self.unread) {
             (0, None) => None,
-            (0, Some(why)) => Some(format!("there are more {what}, which are not here: {why}")),
-            (more, Some(why)) => Some(format!("there are {more} more {what}, which are not here: {why}")),
-            (more, None) => {
-                Some(format!("there are {more} more {what}, which Heroku Connect counts and did not send"))
+            (_, Some(why)) => Some(format!("there are {more} {what}, which are not here: {why}")),
+            (_, None) => {
+                Some(format!("there are {more} {what}, which Heroku Connect counts and did not send"))
             }
         }
     }

@@ -138,6 +138,11 @@ impl Shadow {
         &self.report
     }
 
+    /// The same, where rounds begin for another time; without, until what differed in the first one is decided.
+    pub fn for_time(self, time: Option<Duration>) -> Shadow {
+        Shadow { options: ShadowOptions { time, ..self.options.clone() }, ..self }
+    }
+
     /// Round after round, until its time is over or it is stopped. What of a round fails is told, and the next one goes on;
     /// what a stopped one has not looked at as a whole is dropped.
     ///

@@ -46,5 +46,5 @@ DATABASE_ROUTERS = ["heroku_connect.db.router.HerokuConnectRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 TIME_ZONE = "Europe/Berlin"
 USE_TZ = True
-HEROKU_CONNECT_APP_NAME = "shop"
+HEROKU_CONNECT_APP_NAME = os.environ.get("HEROKU_APP_NAME", "shop")
 HEROKU_CONNECT_ORGANIZATION_ID = os.environ["ORGANIZATION_ID"]

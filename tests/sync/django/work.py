@@ -399,6 +399,48 @@ def loads_the_schema():
     same((row._hc_lastop, TriggerLog.objects.using("copy").get().state), ("PENDING", "NEW"))
 
 
+# --- what the library asks Heroku Connect's API -------------------------------------------------------------------------------
+
+
+def health():
+    """What the library's health check says of the connection."""
+    from heroku_connect.contrib.heroku_connect_health_check.backends import HerokuConnectHealthCheck
+
+    check = HerokuConnectHealthCheck()
+    check.check_status()
+    return [str(error) for error in check.errors]
+
+
+def imports_its_mappings():
+    """Nobody let this account in so far: the library asks for it."""
+    text = io.StringIO()
+    app = os.environ["HEROKU_APP_NAME"]
+    call_command("import_mappings", "--app", app, "--wait", "--wait-interval", "0", stdout=text)
+    assert "Linking the current user" in text.getvalue(), text.getvalue()
+
+
+def finds_it_healthy():
+    same(health(), [])
+
+
+def finds_it_paused_and_a_mapping_broken():
+    (paused, broken) = health()
+    assert "is 'PAUSED'" in paused, paused
+    assert "mapping Contact" in broken and "BAD_CONFIG" in broken, broken
+
+
+def finds_merged_writes():
+    same(hc_models.get_unique_connection_write_mode(), WriteAlgorithm.MERGE_WRITES)
+
+
+def is_not_let_in_with_another_key():
+    try:
+        call_command("import_mappings", "--app", os.environ["HEROKU_APP_NAME"], stdout=io.StringIO())
+    except CommandError:
+        return
+    raise AssertionError("the key is taken")
+
+
 def main():
     for line in sys.stdin:
         step = line.strip()

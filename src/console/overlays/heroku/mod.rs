@@ -85,6 +85,15 @@ impl HerokuView {
         self.states[at] = ListState::Unasked;
     }
 
+    /// No answer is waited for any more: what was asked for is asked for again where it is looked at next.
+    pub fn give_up(&mut self) {
+        for state in &mut self.states {
+            if matches!(state, ListState::Asking { .. }) {
+                *state = ListState::Unasked;
+            }
+        }
+    }
+
     /// Whether an answer is waited for that shows.
     pub fn waits(&self) -> bool {
         matches!(self.state(), ListState::Asking { .. })

@@ -385,13 +385,13 @@ fn keys(ctx: &Context, view: &HerokuView) -> Vec<(&'static str, &'static str)> {
         keys.push(("Enter", "its row"));
     } else if view.notification().is_some() {
         if !ctx.read_only {
-            keys.push(("a", "acknowledge these"));
+            keys.push(("a", "acknowledge"));
         }
-        keys.push(("Enter", "read it"));
+        keys.push(("Enter", "read"));
     } else if let Some(check) = view.check() {
-        keys.push(("Enter", "read it"));
+        keys.push(("Enter", "read"));
         if check.doc_url.is_some() {
-            keys.push(("c", "copy address"));
+            keys.push(("c", "copy link"));
         }
     }
     keys.push(("Tab", "next list"));

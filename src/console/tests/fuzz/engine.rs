@@ -14,6 +14,7 @@ use crate::console::panes::log;
 use crate::console::tests::world::alerts::{alerts_view, life, muted};
 use crate::console::tests::world::heroku::listed;
 use crate::console::tests::world::setup::{planned_start, refused_takeover, taken_over, takeover, way_back};
+use crate::console::tests::world::shadow::{ready, report as shadowed};
 use crate::console::tests::world::{
     HOSTILE, blocked, contested, dry_run, duplicate, duplicated, errors, failing, groups, health, hits,
     many_lines, operations, overview, page, pending, plan, record, relatives, report, shares, tally, trends,
@@ -190,6 +191,8 @@ impl Engine {
                 Msg::SetupFound { id, result: or(manner, found) }
             }
             Effect::RunSetup { id, .. } => Msg::SetupDone { id, result: or(manner, taken_over()) },
+            Effect::LookAtShadow { id, .. } => Msg::ShadowFound { id, result: or(manner, ready(HOSTILE)) },
+            Effect::RunShadow { id, .. } => Msg::ShadowDone { id, result: or(manner, shadowed(HOSTILE)) },
             Effect::LoadHeroku { id, list } => {
                 Msg::HerokuListed { id, result: or(manner, listed(list, HOSTILE)) }
             }
@@ -246,6 +249,7 @@ impl Engine {
             Effect::Stop
             | Effect::EndLook
             | Effect::EndHeroku
+            | Effect::StopShadow
             | Effect::SaveState(_)
             | Effect::Connect(_)
             | Effect::Copy(_)

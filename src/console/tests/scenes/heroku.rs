@@ -30,7 +30,7 @@ fn many() -> ToldList<crate::domain::attached::refused::RefusedWrite> {
     let items = (0..200).map(|at| {
         refused(4_900 - at, &at.to_string(), "DUPLICATE_VALUE:duplicate value found", RefusedNow::Unknown)
     });
-    let unread = Some("after 10000 no more are read".to_owned());
+    let unread = Some("after 10,000 no more are read".to_owned());
     ToldList { count: Some(12_345), items: items.collect(), unread }
 }
 
@@ -64,7 +64,7 @@ fn lists() -> Vec<Scene> {
             "heroku_write_errors_many",
             &[
                 (Selected, " write errors 12,345 "),
-                (Warn, "▲ there are 12145 more write errors, which are not here"),
+                (Warn, "▲ there are 12,145 more write errors, which are not here"),
                 (Warn, "read"),
                 (Dim, "? unknown"),
                 (Bold, "it cannot be said whether it is an error here still"),
@@ -107,7 +107,8 @@ fn lists() -> Vec<Scene> {
                 (Bold, "mapping-error, came 2026-11-"),
                 (Plain, "The mapping Contact has 231 write errors."),
                 (Key, "a"),
-                (Plain, "acknowledge these"),
+                (Plain, "acknowledge"),
+                (Plain, "copy"),
                 (Key, "Esc"),
             ],
             |size| told(size, "heroku notifications", Ok(HerokuListed::Notifications(notifications()))),
@@ -133,7 +134,8 @@ fn lists() -> Vec<Scene> {
                 (Bold, "warning: Configured Logging of the connection"),
                 (Plain, "App does not have logging configured."),
                 (Key, "c"),
-                (Plain, "copy address"),
+                (Plain, "copy link"),
+                (Plain, "ask again"),
             ],
             |size| {
                 let mut app = told(size, "heroku diagnose", Ok(HerokuListed::Checks(checks())));
