@@ -1,5 +1,7 @@
 //! What is drawn, whatever it is.
 
+use std::collections::BTreeSet;
+
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, Cell};
@@ -81,7 +83,9 @@ pub fn unfit<'a>(app: &App, buffer: &'a Buffer) -> Option<&'a str> {
     // In the editor a value is what it is, and many an emoji is several characters with a joiner between them.
     let edits = app.overlays.iter().any(|overlay| matches!(overlay, Overlay::Editor(_)));
     let joins = |c: char| edits && matches!(c, '\u{200d}' | '\u{fe0f}');
-    buffer.content.iter().map(Cell::symbol).find(|symbol| {
+    // Most cells hold what others hold.
+    let symbols: BTreeSet<&str> = buffer.content.iter().map(Cell::symbol).collect();
+    symbols.into_iter().find(|symbol| {
         let symbol = symbol.replace(joins, "");
         sanitize(&symbol) != symbol || (app.ctx.theme.ascii && !symbol.is_ascii())
     })

@@ -16,10 +16,10 @@ const TELLING: Modifier = Modifier::REVERSED.union(Modifier::UNDERLINED);
 
 /// The first cell of a screen that does not look in a theme as its role does there.
 fn unlike(told: &Buffer, screen: &Buffer, theme: Theme) -> Option<String> {
+    let (text, behind) = ground(theme);
     told.area.positions().find_map(|at| {
         let (app, cell) = (&told[at], &screen[at]);
         let style = role(app).unwrap_or(Look::Plain).style(theme);
-        let (text, behind) = ground(theme);
         let attributes = app.modifier | style.add_modifier;
         let is_so = cell.fg == style.fg.unwrap_or(text)
             && cell.bg == behind

@@ -87,7 +87,7 @@ impl Look {
         let style = self.style(theme);
         let reversed = |modifier: Modifier| modifier.contains(Modifier::REVERSED);
         self == Look::Any
-            || (cell.fg == style.fg.unwrap_or(ground(theme).0)
+            || (cell.fg == style.fg.unwrap_or_else(|| ground(theme).0)
                 && cell.modifier.contains(style.add_modifier)
                 && reversed(cell.modifier) == reversed(style.add_modifier))
     }
