@@ -1,6 +1,8 @@
 //! The values of a record in one piece of text. An org of a million records is kept in memory, where a map for each of them
 //! takes ten times as much as the values themselves.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Number, Value};
 
 /// Values by field name: those of a record, without nulls, or those that a write names, nulls too.
@@ -70,6 +72,12 @@ impl Fields {
     /// A value by the name of its field, in that one's own spelling.
     pub(super) fn get(&self, name: &str) -> Option<Held<'_>> {
         self.iter().find_map(|(own, held)| (own == name).then_some(held))
+    }
+
+    /// All values by the names of their fields. Each look for one goes through those before it: of a wide record they are
+    /// taken apart once.
+    pub(super) fn by_name(&self) -> HashMap<&str, Held<'_>> {
+        self.iter().collect()
     }
 
     /// The values as JSON.

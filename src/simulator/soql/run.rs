@@ -15,6 +15,9 @@ use crate::simulator::records::Record;
 use crate::simulator::tables::Snapshot;
 use crate::simulator::values::parse_datetime;
 
+/// From so many columns on a record's values are taken apart once, and not looked for one by one.
+const WIDE: usize = 32;
+
 /// What a query found.
 #[derive(Debug)]
 pub(in crate::simulator) enum Answer {
@@ -204,9 +207,16 @@ impl Rows {
     fn shape(&self, record: Found<'_>, columns: &[Shown], version: &str) -> Value {
         let mut shaped = Map::new();
         shaped.insert("attributes".to_owned(), self.attributes(record, version));
+        let own = (columns.len() >= WIDE).then(|| record.1.fields.by_name());
         for column in columns {
             match column {
-                Shown::Field(path) => self.place(&mut shaped, path, 0, record, version),
+                Shown::Field(path) => match (&path.slot, &own) {
+                    (Slot::Stored(name), Some(own)) if path.steps.is_empty() => {
+                        let value = own.get(name.as_str()).map_or(Value::Null, |held| held.value());
+                        shaped.insert(path.field.name.clone(), value);
+                    }
+                    _ => self.place(&mut shaped, path, 0, record, version),
+                },
                 Shown::Children { name, object, families, columns } => {
                     let children = families.get(&record.1.id).map_or(Value::Null, |family| {
                         let records: Vec<Value> = family
