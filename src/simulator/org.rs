@@ -300,6 +300,12 @@ impl Org {
         kept.into_iter().map(|(seq, entry)| entry.told(seq)).collect()
     }
 
+    /// The position of the newest accepted write, as [`Org::journal_since`] numbers them.
+    pub fn journal_end(&self) -> u64 {
+        let state = self.lock();
+        state.committed.as_ref().map_or_else(|| state.journal.end(), |committed| committed.journal)
+    }
+
     /// How many of the oldest writes the journal keeps no more ([`OrgOptions::kept_writes`]).
     pub fn journal_forgotten(&self) -> u64 {
         self.lock().journal.forgotten()

@@ -191,7 +191,7 @@ async fn operators_who_mend_at_random_lose_and_double_nothing() {
     let all_done = || KINDS.iter().all(|kind| done.lock().unwrap().get(kind).is_some_and(|count| *count > 0));
     let mut patience = Patience::new();
     while begin.elapsed() < span(6.0) || (!all_done() && !patience.is_over()) {
-        patience.sees(world.org.journal_since(0).len());
+        patience.sees(world.org.journal_end());
         world.random_pause(Duration::from_millis(400)).await;
         // What is only waited for then is not disturbed any more.
         let troubles = if begin.elapsed() < span(6.0) { 8 } else { 1 };

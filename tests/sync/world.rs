@@ -20,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{LONGEST, Patience, connect, new_database, operator, server};
 
+/// Between two looks at what a test waits for, at first and at most. Each costs a query, and many tests wait at once.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(25);
+
 pub struct World {
     pub org: Org,
     pub store: Store,
@@ -133,11 +137,11 @@ impl World {
         tokio::spawn(simulator::serve(org.clone(), listener, stop.clone()));
         let database = new_database().await;
         let direct = server().url(&database);
-        session(&direct)
-            .await
-            .batch_execute(found)
-            .await
-            .unwrap_or_else(|error| panic!("{found}: {error:?}"));
+        let is_found = !found.is_empty();
+        if is_found {
+            let made = session(&direct).await.batch_execute(found).await;
+            made.unwrap_or_else(|error| panic!("{found}: {error:?}"));
+        }
         let url = way(&direct);
         let text = config_text_with(&url, &format!("http://{address}"), auth, mappings);
         let dir = tempfile::tempdir().unwrap();
@@ -145,7 +149,6 @@ impl World {
         write_private(&path, &text);
         // Whether somebody is asked before is tested with the program itself.
         // What is found was made a moment ago, as by an engine that is at work.
-        let is_found = !found.is_empty();
         let config = Config {
             adopts: is_found,
             allows_two_engines: is_found,
@@ -161,6 +164,11 @@ impl World {
         let world = World { org, store, sql, handle, config, direct, dir, engine: Some(engine), stop };
         world
             .until("every mapping is read", async || {
+                // The whole picture costs ten times as much.
+                let unread = "SELECT count(*)::text FROM syncdeck.mapping WHERE state NOT IN ('ok', 'errors')";
+                if world.text(unread).await.as_deref() != Some("0") {
+                    return false;
+                }
                 let overview = world.handle.overview().await.unwrap();
                 let is_read = |state: MappingState| {
                     state == MappingState::Ok || state == MappingState::Errors && !found.is_empty()
@@ -189,6 +197,7 @@ impl World {
     /// Waits for something that must come true.
     pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let mut patience = Patience::new();
+        let mut pause = SHORTEST_PAUSE;
         let mut look = async || {
             let held = tokio::time::timeout(LONGEST, holds()).await;
             held.unwrap_or_else(|_| panic!("the look itself does not end: {what}"))
@@ -203,19 +212,20 @@ impl World {
                     log.iter().map(|r| format!("{} {:?}", r.message, r.fields)).collect();
                 panic!("this did not come true in time: {what}\n{}", lines.join("\n"));
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 5 / 4).min(LONGEST_PAUSE);
         }
     }
 
     /// What grows while an engine is at work, but for polls that find nothing.
-    async fn work_done(&self) -> (Option<String>, usize) {
+    async fn work_done(&self) -> (Option<String>, u64) {
         let sql = "SELECT concat_ws(' ', (SELECT max(id) FROM syncdeck.attempt), (SELECT max(id) FROM syncdeck.log),
                  (SELECT max(id) FROM syncdeck.run), (SELECT max(id) FROM syncdeck.audit), (SELECT max(id) FROM syncdeck.error),
                  (SELECT sum(row_count + coalesce(load_records, 0)) FROM syncdeck.mapping), (SELECT sum(version) FROM syncdeck.unit),
                  (SELECT max(told_at) FROM syncdeck.command), (SELECT max(id) FROM syncdeck.alert_delivery),
                  (SELECT last_value FROM salesforce._trigger_log_id_seq))";
         let row = self.sql.query_one(sql, &[]).await.ok();
-        (row.and_then(|row| row.get(0)), self.org.journal_since(0).len())
+        (row.and_then(|row| row.get(0)), self.org.journal_end())
     }
 
     /// One text value of a query.
