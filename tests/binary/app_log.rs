@@ -53,7 +53,7 @@ impl Setting {
         let patience = Patience::new();
         while self.heroku.open() == 0 {
             assert!(!patience.is_over(), "no session was opened");
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
 
@@ -62,7 +62,7 @@ impl Setting {
         let patience = Patience::new();
         while self.heroku.created() < sessions {
             assert!(!patience.is_over(), "{} sessions of {sessions}", self.heroku.created());
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
 }

@@ -101,7 +101,7 @@ impl Session {
         let patience = Patience::new();
         // The keeper outlives the program by the moment it needs to stop the server.
         while socket.exists() && !patience.is_over() {
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(10));
         }
         assert!(!socket.exists(), "{} is still there", socket.display());
     }

@@ -210,7 +210,7 @@ impl Terminal {
         // A key's frame is written by the thread that read it, every other one by the first.
         while std::fs::read_dir(&threads).is_ok_and(|all| !all.flatten().any(waits)) {
             assert!(!patience.is_over(), "the program does not wait for its terminal");
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -248,7 +248,7 @@ impl Terminal {
                 "the program does not end\n{}",
                 self.shown().parser.screen().contents()
             );
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 

@@ -148,7 +148,7 @@ async fn a_cut_connection_ends_the_console_saves_nothing_and_the_next_one_has_wh
     let patience = Patience::new();
     while consoles(&config) > 0 {
         assert!(!patience.is_over(), "the console is still there");
-        std::thread::yield_now();
+        std::thread::sleep(std::time::Duration::from_millis(10));
     }
     assert_eq!(office.contact("email", row).await, email);
     let kept = "SELECT (SELECT count(*) FROM syncdeck.audit) || ' ' || (SELECT count(*) FROM syncdeck.error WHERE state = 'open')";
