@@ -180,59 +180,59 @@ fn an_operator_is_told_what_fires_takes_it_in_hand_silences_it_and_mutes_a_cause
     session.assert_nothing_left();
 }
 
-/// Fixes all that is listed, which is 5,000 errors, and waits for Salesforce to take it.
+/// Fixes all that is listed, which is 2,200 errors, and waits for Salesforce to take it.
 fn fix_all(session: &mut Session) {
     session.keys("A");
     session.wait_for("all marked");
     session.keys("f");
-    session.wait_for("Fix all 5,000 errors");
+    session.wait_for("Fix all 2,200 errors");
     session.keys("\x15Phone | replace(\"call \", \"\")\r");
-    session.wait_for("5,000 selected · 5,000 to do · 5,000 would then pass the checks");
+    session.wait_for("2,200 selected · 2,200 to do · 2,200 would then pass the checks");
     session.wait_for("call 415-555-0001");
     // A count that is not the count does nothing.
-    session.keys("500\r");
-    session.wait_for("that is not 5000; nothing was done");
+    session.keys("220\r");
+    session.wait_for("that is not 2200; nothing was done");
     session.keys("0\r");
-    session.wait_for("✓ 5,000 done");
+    session.wait_for("✓ 2,200 done");
     session.keys("\x1b");
     session.wait_for("No error matches the filter.");
 }
 
 #[test]
-fn five_thousand_errors_are_mended_at_once_undone_and_mended_again() {
+fn thousands_of_errors_are_mended_at_once_undone_and_mended_again() {
     let mut session = Session::demo(120, 40);
     session.wait_for("● running");
     // The demo's application leaves alone what has such keys and is not its own.
     session.run(
         "INSERT INTO salesforce.contact (lastname, phone, external_id__c)
-         SELECT 'Import', 'call 415-555-' || lpad(i::text, 4, '0'), 'APP-BULK-' || i FROM generate_series(1, 5000) i",
+         SELECT 'Import', 'call 415-555-' || lpad(i::text, 4, '0'), 'APP-BULK-' || i FROM generate_series(1, 2200) i",
     );
     session.keys("/");
     session.wait_for("Filter errors");
     session.keys("mapping:contact field:phone \"call 415\"\r");
-    session.wait_for(" of 5,000 ");
+    session.wait_for(" of 2,200 ");
     fix_all(&mut session);
     let phones = "SELECT count(*)::text FROM salesforce.contact
          WHERE external_id__c LIKE 'APP-BULK-%' AND phone LIKE '415-%' AND sfid IS NOT NULL";
     // What the org was busy with is tried again by itself.
-    session.wait_for_sql(phones, "5000");
+    session.wait_for_sql(phones, "2200");
 
     session.keys("U");
     session.wait_for("undo operation");
-    session.wait_for("5,000 selected · 5,000 to do");
-    session.keys("5000\r");
-    session.wait_for("✓ 5,000 done");
+    session.wait_for("2,200 selected · 2,200 to do");
+    session.keys("2200\r");
+    session.wait_for("✓ 2,200 done");
     session.keys("\x1b");
-    session.wait_for(" of 5,000 ");
+    session.wait_for(" of 2,200 ");
     assert_eq!(session.sql(phones), "0");
     // They are listed before Salesforce has refused them again, and what is refused after it was counted is left alone.
     let refused =
         "SELECT count(*)::text FROM syncdeck.unit JOIN salesforce.contact ON contact.id = unit.record_id
          WHERE unit.table_name = 'contact' AND unit.state = 'failed' AND external_id__c LIKE 'APP-BULK-%'";
-    session.wait_for_sql(refused, "5000");
+    session.wait_for_sql(refused, "2200");
 
     fix_all(&mut session);
-    session.wait_for_sql(phones, "5000");
+    session.wait_for_sql(phones, "2200");
     let journal: Vec<Value> =
         serde_json::from_str(&session.http("/_simulator/journal?external_id=APP-BULK-77")).unwrap();
     let ours: Vec<&Value> = journal.iter().filter(|entry| entry["source"] == "api").collect();
@@ -241,10 +241,10 @@ fn five_thousand_errors_are_mended_at_once_undone_and_mended_again() {
     assert!(creates == 1 && phones.iter().all(|phone| *phone == "415-555-0077"), "{journal:?}");
     session.keys("a");
     session.wait_for("Audit: what operators did");
-    session.wait_for("Contact 5,000 rows");
+    session.wait_for("Contact 2,200 rows");
     let operations = "SELECT string_agg(action || ' ' || rows, ', ' ORDER BY act)
          FROM (SELECT act, min(action) AS action, count(*) AS rows FROM syncdeck.audit GROUP BY act) acts";
-    assert_eq!(session.sql(operations), "edited 5000, undid 5000, edited 5000");
+    assert_eq!(session.sql(operations), "edited 2200, undid 2200, edited 2200");
     session.keys("\x1b");
     session.wait_until("the audit is gone", |screen| !screen.contains("Audit:"));
     session.keys("q");
