@@ -39,6 +39,8 @@ pub struct Faults {
     pub api_disabled: u32,
     /// The next this many queries run too long.
     pub query_timeout: u32,
+    /// Counts of all records of an object run too long, as they do where there are very many.
+    pub count_timeout: bool,
     /// Records that are refused as it says there.
     pub refuse: Option<Refusal>,
     /// Requests that are answered as it says there, and not carried out.

@@ -39,13 +39,19 @@ pub(super) fn query_in_part(access: Access<'_>, call: &Call, version: &str, all:
 
 /// The first page of a query, or all of it.
 pub(super) async fn query(org: &Org, call: &Call, version: &str, all: bool) -> Response<Body> {
-    if org.lock().faults.query_timeout() {
-        return refusal(400, "QUERY_TIMEOUT", "Your query request was running for too long.");
+    let (times_out, count_times_out) = {
+        let mut state = org.lock();
+        (state.faults.query_timeout(), state.faults.faults.count_timeout)
+    };
+    let too_long = || refusal(400, "QUERY_TIMEOUT", "Your query request was running for too long.");
+    if times_out {
+        return too_long();
     }
     let (org, text) = (org.clone(), call.query.get("q").cloned().unwrap_or_default());
     let (size, version, session) = (page_size(call), version.to_owned(), session(call).to_owned());
     aside(move || match ask(Access::alone(&org), &text, all) {
         Err(fault) => refusal(400, fault.code, &fault.told(&text)),
+        Ok(Answer::Count(_)) if count_times_out => too_long(),
         Ok(found) => first_page(found, size, &version, |rows| org.lock().cursors.open(&session, rows)),
     })
     .await

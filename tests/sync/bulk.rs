@@ -9,8 +9,11 @@ use crate::world::{MAPPINGS, World};
 
 /// Records of a mapping that is worth a job.
 const MANY: usize = 10_050;
-/// Records on a page of a job's result in these tests.
+/// Records on a page of its result.
 const PAGE: usize = 3_000;
+/// Records of a mapping that is read by a job because nobody counts them in time, on as many pages.
+const UNCOUNTED: usize = 1_050;
+const SHORT_PAGE: usize = 300;
 
 /// Every kind of value, and a parent.
 const KINDS: &str = "object Site__c a21 Site
@@ -51,12 +54,12 @@ const TEXTS: [&str; 8] = [
     "Grüße \u{1F600} \u{202E}x",
 ];
 
-fn kinds(org: &Org) {
+fn kinds(org: &Org, count: usize) {
     org.define(KINDS);
     let account = fields(json!({"Name": "Acme", "External_Id__c": "A1"}));
     let account = org.user_create("Account", account).unwrap();
     let site = org.user_create("Site__c", fields(json!({"Name": "Here", "Number__c": 7.0}))).unwrap();
-    for number in 0..MANY {
+    for number in 0..count {
         let text = TEXTS[number % TEXTS.len()];
         let mut record =
             fields(json!({"External_Id__c": format!("K{number}"), "Name": format!("N{number} {text}")}));
@@ -116,7 +119,7 @@ async fn a_job_brings_the_rows_that_a_query_brings() {
     let options = |options: &mut OrgOptions| {
         (options.daily_query_jobs, options.bulk_page_limit) = (2, PAGE);
     };
-    let mut world = World::made(KIND, options, kinds).await;
+    let mut world = World::made(KIND, options, |org| kinds(org, MANY)).await;
     assert_eq!(
         world.told("Kind__c is read by a job of Bulk API 2.0: it has more than 10000 records").await,
         1
@@ -190,12 +193,22 @@ fn paged(options: &mut OrgOptions) {
     options.bulk_page_limit = PAGE;
 }
 
+/// Still smaller ones.
+fn short_paged(options: &mut OrgOptions) {
+    options.bulk_page_limit = SHORT_PAGE;
+}
+
+/// Has the org count nothing in time.
+fn uncounted(org: &Org) {
+    org.change_faults(|faults| faults.count_timeout = true);
+}
+
 impl World {
     /// Has an engine begin a first load of many contacts by a job, which Salesforce keeps in its hands.
     async fn load_by_a_held_job(&mut self) {
         self.stop_engine().await;
-        long_ago(&self.org, MANY);
-        self.org.change_faults(|faults| faults.hold_jobs = Some(0));
+        long_ago(&self.org, UNCOUNTED);
+        self.org.change_faults(|faults| (faults.count_timeout, faults.hold_jobs) = (true, Some(0)));
         self.load_anew("Contact").await;
         self.until("the job is made", async || self.job("Contact").await.is_some()).await;
     }
@@ -203,7 +216,7 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_goes_on_with_the_job_that_another_left() {
-    let mut world = World::made(MAPPINGS, paged, |_| {}).await;
+    let mut world = World::made(MAPPINGS, short_paged, |_| {}).await;
     world.load_by_a_held_job().await;
     let job = world.job("Contact").await;
     world.stop_engine().await;
@@ -228,14 +241,14 @@ async fn an_engine_goes_on_with_the_job_that_another_left() {
     world.until_loaded("Contact").await;
     let names = "SELECT string_agg(lastname, '|' ORDER BY lastname) FROM salesforce.contact WHERE external_id__c IN ('K7', 'K8', 'K9', 'K10')";
     world.until_text(names, "Doe 10|Late|Renamed").await;
-    assert_eq!(world.rows("contact").await, MANY);
+    assert_eq!(world.rows("contact").await, UNCOUNTED);
     assert_eq!(world.told("Contact is read by a job of Bulk API 2.0").await, 1);
     assert_eq!(world.text("SELECT count(*)::text FROM salesforce._trigger_log").await.unwrap(), "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_whose_job_is_lost_still_knows_when_it_began() {
-    let mut world = World::made(MAPPINGS, paged, |_| {}).await;
+    let mut world = World::made(MAPPINGS, short_paged, |_| {}).await;
     world.load_by_a_held_job().await;
     world.stop_engine().await;
     let known = "SELECT load_job->>'began_at' || ' ' || (load_job->>'read') FROM syncdeck.mapping WHERE name = 'Contact'";
@@ -254,12 +267,12 @@ async fn a_load_whose_job_is_lost_still_knows_when_it_began() {
     assert_eq!(world.text(known).await.unwrap(), before);
     world.org.change_faults(|faults| faults.hold_jobs = None);
     world.until_loaded("Contact").await;
-    assert_eq!(world.rows("contact").await, MANY + 1);
+    assert_eq!(world.rows("contact").await, UNCOUNTED + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_while_a_job_is_worked_off_stays() {
-    let mut world = World::made(MAPPINGS, paged, |_| {}).await;
+    let mut world = World::made(MAPPINGS, short_paged, |_| {}).await;
     world.handle.writes(Some("Contact"), Writes::Pause).await.unwrap();
     world.load_by_a_held_job().await;
     world
@@ -284,16 +297,17 @@ async fn what_is_written_while_a_job_is_worked_off_stays() {
          HAVING count(*) > 1 AND lower(max(external_id__c)) IS NOT NULL) doubled";
     assert_eq!(world.text(doubled).await.unwrap(), "0");
     // Those of the org, and the two new ones.
-    assert_eq!(world.rows("contact").await, MANY + 1 + 2);
+    assert_eq!(world.rows("contact").await, UNCOUNTED + 1 + 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_its_table_refuses_costs_the_others_of_its_page_nothing() {
-    let mut world = World::made(MAPPINGS, paged, |_| {}).await;
+    let mut world = World::made(MAPPINGS, short_paged, |_| {}).await;
     world.stop_engine().await;
-    long_ago(&world.org, MANY);
+    uncounted(&world.org);
+    long_ago(&world.org, UNCOUNTED);
     world
-        .run("ALTER TABLE salesforce.contact ADD CONSTRAINT no_such_name CHECK (lastname <> 'Doe 7000')")
+        .run("ALTER TABLE salesforce.contact ADD CONSTRAINT no_such_name CHECK (lastname <> 'Doe 700')")
         .await;
     world
         .run(
@@ -306,16 +320,17 @@ async fn a_record_that_its_table_refuses_costs_the_others_of_its_page_nothing() 
     world.until_loaded("Contact").await;
     let refused = "SELECT string_agg(code, ' ' ORDER BY code) FROM syncdeck.error WHERE resolved_at IS NULL AND op = 'store'";
     assert_eq!(world.text(refused).await.unwrap(), "ROW_CONSTRAINT_REFUSED ROW_TRIGGER_REFUSED");
-    assert_eq!(world.rows("contact").await, MANY + 1 - 2);
+    assert_eq!(world.rows("contact").await, UNCOUNTED + 1 - 2);
     world.run("ALTER TABLE salesforce.contact DROP CONSTRAINT no_such_name; DROP TRIGGER not_that ON salesforce.contact").await;
-    world.until("both are stored", async || world.rows("contact").await == MANY + 1).await;
+    world.until("both are stored", async || world.rows("contact").await == UNCOUNTED + 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_trigger_of_the_application_writes_while_a_page_is_copied_is_captured() {
-    let mut world = World::made(MAPPINGS, paged, |_| {}).await;
+    let mut world = World::made(MAPPINGS, short_paged, |_| {}).await;
     world.stop_engine().await;
-    long_ago(&world.org, MANY);
+    uncounted(&world.org);
+    long_ago(&world.org, UNCOUNTED);
     world
         .run(
             "CREATE FUNCTION public.greets() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -333,12 +348,16 @@ async fn what_a_trigger_of_the_application_writes_while_a_page_is_copied_is_capt
             world.record("Contact", "K7").is_some_and(|record| record["FirstName"] == json!("Greeted"))
         })
         .await;
-    assert_eq!(world.rows("contact").await, MANY + 1);
+    assert_eq!(world.rows("contact").await, UNCOUNTED + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_the_same_in_columns_of_other_types() {
-    let mut world = World::made(KIND, paged, kinds).await;
+    let mut world = World::made(KIND, short_paged, |org| {
+        uncounted(org);
+        kinds(org, UNCOUNTED);
+    })
+    .await;
     let all = "SELECT string_agg(concat_ws('|', sfid, name, note__c, amount__c::float8, steps__c::int, done__c, born__c, seen__c::timestamp), E'\\n' ORDER BY sfid) FROM salesforce.kind__c";
     let before = world.text(all).await.unwrap();
     world.plant("DELETE FROM salesforce.kind__c").await;
