@@ -352,6 +352,17 @@ async fn what_means_nothing_is_refused() {
 }
 
 #[tokio::test]
+async fn a_count_that_takes_too_long_is_refused_and_other_queries_go() {
+    let session = session().await;
+    session.org.change_faults(|faults| faults.count_timeout = true);
+    let (status, refused) = session.query("SELECT COUNT() FROM Contact").await;
+    assert_eq!((status, &refused[0]["errorCode"]), (400, &json!("QUERY_TIMEOUT")));
+    assert_eq!(session.names("Contact", "WHERE LastName = 'Ada'").await, ["Ada"]);
+    session.org.change_faults(|faults| faults.count_timeout = false);
+    assert_eq!(session.query("SELECT COUNT() FROM Contact").await.1["totalSize"], json!(4));
+}
+
+#[tokio::test]
 async fn a_query_has_what_there_was_when_it_came() {
     let session = Session::start().await;
     let record =
