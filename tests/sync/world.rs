@@ -164,8 +164,9 @@ impl World {
         let world = World { org, store, sql, handle, config, direct, dir, engine: Some(engine), stop };
         world
             .until("every mapping is read", async || {
-                // The whole picture costs ten times as much.
-                let unread = "SELECT count(*)::text FROM syncdeck.mapping WHERE state NOT IN ('ok', 'errors')";
+                // The whole picture takes six queries.
+                let unread =
+                    "SELECT count(*)::text FROM syncdeck.mapping WHERE state NOT IN ('ok', 'errors')";
                 if world.text(unread).await.as_deref() != Some("0") {
                     return false;
                 }
