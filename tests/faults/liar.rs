@@ -13,9 +13,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Where the second page of a job's result is, behind five hundred records.
-const SECOND_PAGE: &str = "NTAw";
-
 /// What it does to an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lie {
@@ -163,7 +160,7 @@ impl JobLie {
                 let body = b"[{\"errorCode\":\"INVALIDQUERYLOCATOR\",\"message\":\"invalid query locator\"}]";
                 answer("HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n", body)
             }),
-            JobLie::Again => page(&with_header(head, "sforce-locator", SECOND_PAGE), body),
+            JobLie::Again => page(&with_header(head, "sforce-locator", "MjUwMA"), body),
             // Those are no matter of words.
             JobLie::Overtaken | JobLie::MiddleBroken => None,
         }

@@ -155,7 +155,7 @@ impl World {
         // What a job found comes in several pages.
         // The connection of an answer that is lost ends after the usual timeout, and long before a generous one.
         let lost_after = Duration::from_secs(3);
-        let org = Org::new(OrgOptions { seed, bulk_page_limit: 500, lost_after, ..OrgOptions::default() });
+        let org = Org::new(OrgOptions { seed, bulk_page_limit: 2_500, lost_after, ..OrgOptions::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let to_org = Proxy::start(Upstream::Tcp(way(listener.local_addr().unwrap()).await)).await;
         let stop = CancellationToken::new();
