@@ -169,7 +169,12 @@ impl App {
 
     /// Begins to compare the selected mapping's rows and records.
     pub(super) fn verify(&mut self) -> Vec<Effect> {
-        let Some(name) = self.mapping().map(|mapping| mapping.name.clone()) else { return Vec::new() };
+        let name = self.mapping().map(|mapping| mapping.name.clone());
+        name.map_or(Vec::new(), |name| self.verify_mapping(name))
+    }
+
+    /// Begins to compare a mapping's rows and records.
+    pub(super) fn verify_mapping(&mut self, name: String) -> Vec<Effect> {
         self.overlays.push(Overlay::Progress(ProgressBar::begun(format!("verify {name}"), self.ctx.now)));
         vec![Effect::Verify(name)]
     }
