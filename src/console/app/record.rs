@@ -15,6 +15,7 @@ use crate::domain::records::verify::Stage;
 use crate::domain::records::verify::VerifyReport;
 
 use super::App;
+use super::layout::page;
 use crate::console::context::Tone;
 use crate::console::effect::Effect;
 use crate::console::overlays::{Ahead, Editor, Menu, Overlay, ProgressBar};
@@ -142,6 +143,14 @@ impl App {
             _ => self.errors.selected(),
         };
         error.is_some_and(|error| error.code == "OUTCOME_UNKNOWN")
+    }
+
+    /// The open record knows how many lines the screen has for it, and what was chosen of its fields without a value.
+    pub(super) fn fit_record(&mut self) {
+        let room = page(&self.ctx, Pane::Record) + 2;
+        if let Some(pane) = &mut self.selection.record {
+            pane.fit(room, self.ctx.settings.fold_empty);
+        }
     }
 
     /// What can be done about the open record's error.

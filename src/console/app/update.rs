@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use crossterm::event::KeyEventKind;
 
 use super::App;
-use super::layout::page;
 use crate::client::api::Event;
 use crate::console::context::Tone;
 use crate::console::effect::Effect;
@@ -29,10 +28,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     if app.overlays.is_empty() && std::mem::take(&mut app.selection.unfollowed) {
         effects.extend(app.debounce());
     }
-    let room = page(&app.ctx, Pane::Record) + 2;
-    if let Some(pane) = &mut app.selection.record {
-        pane.fit(room, app.ctx.settings.fold_empty);
-    }
+    app.fit_record();
     // The last word, also where it was learnt only now that nothing may be changed.
     if app.ctx.read_only && effects.iter().any(Effect::changes) {
         effects.retain(|effect| !effect.changes());

@@ -61,7 +61,7 @@ fn the_newest_change_tells_its_life_in_one_line() {
             "◌ in bulk job 750x 14:02:09",
         ),
         (LifeStage::Dropped { why: "ignored".to_owned(), at: None }, "· ignored"),
-        (LifeStage::Accepted { at: Some(now()) }, "✓ accepted 14:02:11  11 s in all"),
+        (LifeStage::Accepted { at: Some(now()) }, "● sent ─ 11 s → ✓ accepted 14:02:11"),
     ] {
         let line = lived((200, 55), ChangeLife { stage, ..rejected.clone() });
         assert!(line.ends_with(words), "{line}");
@@ -75,13 +75,13 @@ fn the_newest_change_tells_its_life_in_one_line() {
 fn what_goes_out_is_marked_at_its_field_and_an_edit_is_not_red() {
     let mut app = open((120, 40), failing());
     assert!(line_with(&app, "▶ Email").starts_with('→'));
-    assert!(line_with(&app, " field ").contains("→ goes out: 1, update"));
+    assert!(text(&app).contains("→ goes out: 1, update"));
     // Jane's address is typed anew, and waits to be saved.
     press(&mut app, "e");
-    press(&mut app, "BS BS BS BS c o m Tab");
+    press(&mut app, "BS BS BS BS . c o m Tab");
     let line = line_with(&app, "✎ Email");
     assert!(line.starts_with("→✎ Email") && line.contains("(row: jane@acme,com)"), "{line}");
-    assert!(line_with(&app, " field ").contains("→ goes out when saved"));
+    assert!(text(&app).contains("→ goes out when saved"));
     assert!(!text(&app).contains("Send update"), "the old value is not what is sent");
 }
 

@@ -53,7 +53,7 @@ pub(super) fn lines(
 }
 
 /// Columns of what happened, in a word or two.
-const WHAT: usize = 12;
+pub(super) const WHAT: usize = 12;
 
 /// Columns of the signs before a field's name.
 const SIGNS: usize = 3;
