@@ -86,9 +86,10 @@ CREATE TABLE IF NOT EXISTS syncdeck.attempt (
     outcome text NOT NULL CHECK (outcome IN ('accepted', 'rejected', 'lost')),
     code text,
     message text,
-    request jsonb,
+    -- as text, for numbers are shown as they went: 1.0E7 stays that (an installation from before has jsonb, which takes both)
+    request json,
     -- what Salesforce answered for this record
-    response jsonb
+    response json
 );
 CREATE INDEX IF NOT EXISTS attempt_record ON syncdeck.attempt (table_name, record_id, id);
 CREATE INDEX IF NOT EXISTS attempt_at ON syncdeck.attempt (at);
@@ -402,7 +403,7 @@ ALTER TABLE syncdeck.unit ADD CONSTRAINT unit_state_check
 ALTER TABLE syncdeck.unit ADD COLUMN IF NOT EXISTS recreate boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS first_upto integer;
 ALTER TABLE syncdeck.unit ADD COLUMN IF NOT EXISTS held_text text;
-ALTER TABLE syncdeck.attempt ADD COLUMN IF NOT EXISTS response jsonb;
+ALTER TABLE syncdeck.attempt ADD COLUMN IF NOT EXISTS response json;
 ALTER TABLE syncdeck.error ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT 'salesforce';
 ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS definition jsonb,
     ADD COLUMN IF NOT EXISTS rules_version bigint NOT NULL DEFAULT 0,

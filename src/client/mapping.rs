@@ -11,6 +11,7 @@ use crate::domain::operations::request::Request;
 use crate::domain::records::verify::{Stage, VerifyReport};
 use crate::domain::reports::overview::Writes;
 use crate::domain::reports::trend::{ErrorShare, Trend};
+use crate::domain::state::EngineState;
 
 use super::api::{Client, ClientError};
 use super::attached::session::beside;
@@ -38,6 +39,23 @@ impl Client {
     /// A filter that cannot be read is refused with what is allowed.
     pub async fn breakdown(&self, filter: &str) -> Result<Vec<ErrorShare>, ClientError> {
         Ok(self.own()?.breakdown(&queries::filter(filter)?).await?)
+    }
+
+    /// Has the running engine read the login of its configuration again and sign in with it now. Tells what was done.
+    ///
+    /// # Errors
+    /// When no engine runs.
+    pub async fn sign_in(&self) -> Result<String, ClientError> {
+        if self.beside_heroku().is_some() {
+            return Err(beside("Heroku Connect has the login"));
+        }
+        if self.own()?.overview().await?.engine.state != EngineState::Running {
+            return Err(ClientError::refused(
+                "no engine runs; the next one signs in by itself when it starts",
+            ));
+        }
+        self.own()?.notify("reconnect").await?;
+        Ok("the engine signs in again".to_owned())
     }
 
     /// Pauses, drains or resumes the writes of a mapping; without a name, of every mapping at once that this changes.

@@ -59,6 +59,8 @@ pub struct SessionState {
     pub log_saved: BTreeMap<String, String>,
     /// What is wanted of the columns of errors, by their names.
     pub columns: BTreeMap<String, String>,
+    /// Whether a record's fields without a value are hidden, where somebody chose.
+    pub fold_empty: Option<bool>,
     /// Sources of the log whose lines do not show.
     pub sources_off: Vec<String>,
 }
@@ -261,6 +263,7 @@ mod tests {
             log_history: vec!["level:warn".to_owned()],
             log_saved: BTreeMap::from([("slow".to_owned(), "service>5s".to_owned())]),
             columns: BTreeMap::from([("code".to_owned(), "hidden".to_owned())]),
+            fold_empty: Some(true),
             sources_off: vec!["shop".to_owned()],
         }
     }

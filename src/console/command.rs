@@ -58,6 +58,9 @@ pub enum Id {
     Remedy,
     Groups,
     Strategy,
+    Rule,
+    SignIn,
+    MergeInto,
     Writes,
     Drain,
     Reload,
@@ -334,6 +337,9 @@ pub static COMMANDS: &[Command] = &[
         .only(&[Record])
         .mutating()
         .hinted(),
+    command(Id::MergeInto, "merge-into", "merge into", &[], "Merge rows that are the same thing into the one of them that is typed, after asking")
+        .only(&[Record])
+        .mutating(),
     command(Id::Save, "save", "save", &["C-s"], "Save the changed fields together and send them")
         .only(&[Record])
         .mutating()
@@ -395,6 +401,9 @@ pub static COMMANDS: &[Command] = &[
     .only(&[Mappings])
     .mutating()
     .hinted(),
+    command(Id::Rule, "rule", "rule", &[], "Set a rule of the mapping: KEY=VALUE, for all of its rows, after asking")
+        .only(&[Mappings])
+        .mutating(),
     command(Id::Verify, "verify", "verify", &["v"], "Compare its rows and records; nothing is changed")
         .only(&[Mappings])
         .mutating()
@@ -459,6 +468,7 @@ pub static COMMANDS: &[Command] = &[
     command(Id::Sources, "sources", "sources", &["S"], "Show how the sources of lines stand, and switch each on or off")
         .only(&[Log])
         .hinted(),
+    command(Id::SignIn, "sign-in", "sign in", &[], "Have the engine read its login again and sign in to Salesforce now").mutating(),
     command(Id::Undo, "undo", "undo", &["U"], "Take your last operation back, for rows not changed since")
         .mutating()
         .hinted(),

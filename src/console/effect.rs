@@ -19,7 +19,7 @@ use crate::domain::errors::cause::Until;
 use crate::domain::errors::remedy::{RemedyAction, SuggestedFix};
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::mappings::strategy::Strategy;
-use crate::domain::names::RowRef;
+use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::operation::OperationKind;
 use crate::domain::records::record::Edit;
 use crate::domain::records::verify::VerifyReport;
@@ -313,6 +313,15 @@ pub enum Effect {
     LookForRow(RowRef),
     /// Acknowledge Heroku Connect's notifications.
     AcknowledgeHeroku(NotificationFilter),
+    /// Have the engine read its login again and sign in now.
+    SignIn,
+    /// Merge rows that are the same thing into one of them.
+    MergeInto {
+        /// The row of which a comparison found that.
+        row: RowRef,
+        /// The one that stays.
+        into: RowId,
+    },
     /// Have Heroku Connect begin again.
     RecoverHeroku,
     /// Ask how alerts stand.
@@ -455,6 +464,8 @@ impl Effect {
                 | Effect::RunSetup { .. }
                 | Effect::AcknowledgeHeroku(_)
                 | Effect::RecoverHeroku
+                | Effect::SignIn
+                | Effect::MergeInto { .. }
         )
     }
 }

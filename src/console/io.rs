@@ -395,12 +395,17 @@ impl Doing {
                         | OperationKind::Merge(_)
                         | OperationKind::Retry
                         | OperationKind::Release
+                        | OperationKind::Choose(_)
+                        | OperationKind::Undo(_)
                 );
                 let leaves_nothing = matches!(
                     plan.kind,
                     OperationKind::Retry | OperationKind::Release | OperationKind::Undo(_)
                 );
                 let number = result.as_ref().ok().and_then(|report| report.operation);
+                // What is taken back of one thing may be a rule as well as a row.
+                let of_many = result.as_ref().is_ok_and(|report| report.items.len() > 1);
+                let sends = sends && (of_many || !matches!(plan.kind, OperationKind::Undo(_)));
                 let sent = if sends { SendState::Rows(number) } else { SendState::Nothing };
                 let result = result.map(|report| Report {
                     operation: report.operation.filter(|_| !leaves_nothing),
@@ -417,6 +422,8 @@ impl Doing {
                 Msg::HerokuAcknowledged(client.acknowledge_heroku(&filter).await)
             }
             Effect::RecoverHeroku => Msg::Changed(client.recover_heroku().await),
+            Effect::SignIn => Msg::Changed(client.sign_in().await),
+            Effect::MergeInto { row, into } => Msg::Changed(client.merge(&row, Some(into)).await),
             Effect::Alert(change) => Msg::AlertsChanged(alert(client, change).await),
             Effect::Cause { group, change } => Msg::CauseChanged(cause(client, &group, change).await),
             Effect::Verify(mapping) => {
@@ -428,7 +435,12 @@ impl Doing {
                 let told = self.sender.clone();
                 let progress = move |progress| drop(told.send(Msg::Progress(progress)));
                 let result = client.repair(&table, &report, side, None, &progress, &self.stop).await;
-                Msg::Reported { text: format!("repair {}", report.mapping), sent: SendState::Nothing, result }
+                let of_many = |done: &&Report| done.items.len() > 1;
+                let sent = match result.as_ref().ok().filter(of_many) {
+                    Some(done) => SendState::Rows(done.operation),
+                    None => SendState::Nothing,
+                };
+                Msg::Reported { text: format!("repair {}", report.mapping), sent, result }
             }
             Effect::Test(Some(mapping)) => {
                 let result = client.dry_run(&mapping, TRIED).await;

@@ -122,15 +122,18 @@ mod tests {
         assert_eq!(
             keyless,
             [
+                "merge-into",
                 "own-cause",
                 "note-cause",
                 "mute-cause",
+                "rule",
                 "pause-all",
                 "drain-all",
                 "resume-all",
                 "reload-all",
                 "strategy-all",
                 "test-all",
+                "sign-in",
                 "silence-all",
                 "plan",
                 "adopt",

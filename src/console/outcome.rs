@@ -92,11 +92,15 @@ pub enum Outcome {
     SwitchSource(usize),
     /// A rule of a mapping is to be finished, beginning with this.
     AskRule {
-        /// Of which mapping.
-        mapping: String,
+        /// Of which mapping; `None` is the selected one.
+        mapping: Option<String>,
         /// `KEY=VALUE`, as far as it is known.
         rule: String,
     },
+    /// A mapping's rows and records are compared.
+    Verify(String),
+    /// Which of the rows that are the same thing as this one the others become is to be typed.
+    AskMergeInto(RowRef),
     /// A value of a field is to be chosen among those that it may have.
     PickValue {
         /// Of which row.
@@ -268,7 +272,8 @@ impl Outcome {
             Outcome::OfGroup { command, .. } => Some(*command),
             Outcome::Plan { kind: OperationKind::Undo(_), .. } => Some(Id::Undo),
             Outcome::Plan { .. } => Some(Id::Fix),
-            Outcome::Repair { .. } => Some(Id::Verify),
+            Outcome::Repair { .. } | Outcome::Verify(_) => Some(Id::Verify),
+            Outcome::AskMergeInto(_) => Some(Id::MergeInto),
             Outcome::Compare(_) => Some(Id::Conflict),
             Outcome::AskRule { .. } | Outcome::PickValue { .. } => Some(Id::Remedy),
             Outcome::AskSilence { .. } | Outcome::AskAcknowledge { .. } => Some(Id::Silence),

@@ -39,6 +39,8 @@ pub struct Settings {
     pub log_filters: BTreeMap<String, String>,
     /// The columns of the errors.
     pub columns: ErrorColumns,
+    /// Whether a record's fields without a value are hidden, where somebody chose; otherwise where there is no room for all.
+    pub fold_empty: Option<bool>,
     /// The connection that shows.
     pub connection: String,
     /// What is said while it is opened.
@@ -67,6 +69,7 @@ impl Default for Settings {
             filters: BTreeMap::new(),
             log_filters: BTreeMap::new(),
             columns: ErrorColumns::default(),
+            fold_empty: None,
             connection: String::new(),
             opening: "reading ...".to_owned(),
             notice: None,

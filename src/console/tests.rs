@@ -12,6 +12,7 @@ mod fuzz;
 mod guarantees;
 mod harm;
 mod heroku;
+mod life;
 mod lines;
 mod lists;
 mod log_sources;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use syncdeck::client::api::ErrorQuery;
+use syncdeck::domain::records::life::LifeStage;
 use syncdeck::domain::records::record::{Edit, FieldEdit, SalesforceState};
 
 use crate::world::{MAPPINGS, World, contact};
@@ -32,6 +33,10 @@ async fn a_rejected_row_says_why_and_a_mended_one_goes_through_once() {
     let record = world.handle.record(&contact(1)).await.unwrap();
     assert_eq!(record.advice.title, "Invalid e-mail address");
     assert_eq!(record.unit, "failed");
+    let answers = record.life.answers.unwrap();
+    assert_eq!((answers.count, answers.last.as_str()), (1, "rejected"));
+    assert_eq!(record.life.stage, LifeStage::GivenUp { why: "waits for a person".to_owned() });
+    assert!(record.life.captured_at.is_some_and(|captured| captured <= answers.last_at));
     let err: serde_json::Value =
         serde_json::from_str(&world.text("SELECT _hc_err FROM salesforce.contact").await.unwrap()).unwrap();
     assert_eq!(err["msg"], json!("Email: invalid email address: jane@acme,com"));
@@ -43,6 +48,12 @@ async fn a_rejected_row_says_why_and_a_mended_one_goes_through_once() {
     world.until_text("SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL", "0").await;
     assert_eq!(world.record("Contact", "K1").unwrap()["Email"], json!("jane@acme.com"));
     assert_eq!(world.writes("create", "K1"), 1);
+    // The edit is another change than the one that was rejected.
+    let life = world.handle.record(&contact(1)).await.unwrap().life;
+    assert!(matches!(life.stage, LifeStage::Accepted { at: Some(_) }), "{life:?}");
+    let answers = life.answers.as_ref().map(|answers| (answers.count, answers.last.as_str()));
+    assert_eq!(answers, Some((1, "accepted")));
+    assert!(life.whole().is_some());
     let audit = "SELECT format('%s %s %s -> %s', actor, action, before ->> 'email', after ->> 'email') FROM syncdeck.audit";
     assert_eq!(world.text(audit).await.unwrap(), "tester@here edited jane@acme,com -> jane@acme.com");
     let values = world.handle.salesforce_values(&contact(1)).await.unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value, json};
 
-use crate::world::{MAPPINGS, World};
+use crate::world::{MAPPINGS, World, contact};
 
 /// As they stand in JSON.
 const NUMBERS: [&str; 9] = [
@@ -117,4 +117,23 @@ async fn a_difference_in_the_last_place_is_one() {
     let changed = json!({"Score__c": other}).as_object().unwrap().clone();
     world.org.user_update("Contact", &id, changed).unwrap();
     world.until_text("SELECT score__c::text FROM salesforce.contact", "1234567890.1234568").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_shown_as_it_went() {
+    let world = world("numeric").await;
+    world
+        .run("INSERT INTO salesforce.contact (lastname, external_id__c, score__c) VALUES ('Doe', 'K1', 9007199254740993)")
+        .await;
+    world.until_text("SELECT outcome FROM syncdeck.attempt", "accepted").await;
+    let record = world.handle.record(&contact(1)).await.unwrap();
+    let sent = record.history.iter().find_map(|entry| entry.request.as_ref()).unwrap();
+    assert_eq!(sent["Score__c"].to_string(), "9007199254740993");
+    // As text: jsonb would put its fields in another order, and write 1.0E7 otherwise.
+    let kept = world.text("SELECT request::text FROM syncdeck.attempt").await.unwrap();
+    assert_eq!(kept, sent.to_string());
+    world.run("UPDATE syncdeck.attempt SET response = '{\"Score__c\": 1.0E7}'").await;
+    let record = world.handle.record(&contact(1)).await.unwrap();
+    let answered = record.history.iter().find_map(|entry| entry.response.as_ref()).unwrap();
+    assert_eq!(answered["Score__c"].to_string(), "1.0E7");
 }

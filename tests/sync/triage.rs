@@ -72,6 +72,11 @@ async fn what_is_mended_is_counted_until_salesforce_has_answered_each() {
     let rejected = format!("operation:{again} state:open|review");
     assert_eq!(handle.count(&rejected).await.unwrap().matching, 1);
     assert_eq!(handle.count(&format!("operation:{number}")).await.unwrap().matching, 0);
+    // What is taken back is counted as well, and what of it is rejected is found by that operation.
+    let undone = operation(handle, &all(""), OperationKind::Undo(number)).await.operation.unwrap();
+    world.until_text(left, "3").await;
+    assert_eq!(handle.tally(undone).await.unwrap(), Tally { rejected: 2, ..Tally::default() });
+    assert_eq!(handle.count(&format!("operation:{undone} state:open")).await.unwrap().matching, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

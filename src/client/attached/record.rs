@@ -13,6 +13,7 @@ use crate::domain::errors::suggested_fix::SuggestedFix;
 use crate::domain::errors::sync_error::{Class, ErrorState};
 use crate::domain::mappings::field::Field;
 use crate::domain::names::RowRef;
+use crate::domain::records::life::{ChangeLife, LifeAnswers, LifeStage};
 use crate::domain::records::record::{Diagnosis, HistoryEntry, PendingChange, RecordView, Sending};
 use crate::postgres::attached::catalog::AttachedTable;
 
@@ -50,7 +51,8 @@ impl Attached {
         let error = failed
             .as_ref()
             .map(|failed| listed((&at, Utc::now()), Some(&table), &entries, about, failed).error);
-        let unit = unit(&entries, error.as_ref().map(|error| error.state));
+        let error_state = error.as_ref().map(|error| error.state);
+        let unit = unit(&entries, error_state);
         let value = |field: &Field| values.get(&field.column).cloned().flatten();
         let mut record = RecordView {
             row: at.clone(),
@@ -67,6 +69,7 @@ impl Attached {
             pending: pending(&entries),
             masked: Vec::new(),
             history: history(&entries),
+            life: life(&entries, error_state),
             due: false,
         };
         if let Some(error) = &record.error {
@@ -190,6 +193,37 @@ fn pending(entries: &[LogEntry]) -> Vec<PendingChange> {
         }
     };
     unsent.map(change).collect()
+}
+
+/// What became of the newest change of which the log has an entry. How often it was sent nobody notes.
+fn life(entries: &[LogEntry], error: Option<ErrorState>) -> ChangeLife {
+    let Some(newest) = entries.iter().max_by_key(|entry| entry.id) else {
+        let unknown = "Heroku Connect's log has no change of this row: its archive goes back a month at most";
+        return ChangeLife { unknown: Some(unknown.to_owned()), ..ChangeLife::default() };
+    };
+    let (settled_at, word) = (newest.settled_at, newest.word.as_str());
+    let answered = |last: &str| {
+        let (first_at, last_at) = (settled_at, settled_at);
+        Some(LifeAnswers { count: 1, first_at, last_at, last: last.to_owned() })
+    };
+    let dropped = |why: String| LifeStage::Dropped { why, at: Some(settled_at) };
+    let (answers, stage) = match newest.state {
+        EntryState::Success | EntryState::Merged => {
+            (answered("accepted"), LifeStage::Accepted { at: Some(settled_at) })
+        }
+        EntryState::Failed if error == Some(ErrorState::Ignored) => {
+            (answered("rejected"), dropped("ignored".to_owned()))
+        }
+        EntryState::Failed => {
+            (answered("rejected"), LifeStage::GivenUp { why: "waits for a person".to_owned() })
+        }
+        EntryState::Waiting if word == "PENDING" => (None, LifeStage::Sending),
+        EntryState::Waiting => (None, LifeStage::Waiting { why: "waits for Heroku Connect".to_owned() }),
+        EntryState::Ignored => (None, dropped("ignored".to_owned())),
+        EntryState::Other => (None, dropped(word.to_lowercase())),
+    };
+    let captured_at = Some(newest.created_at).filter(|captured| captured.timestamp() > 0);
+    ChangeLife { captured_at, answers, stage, unknown: None }
 }
 
 /// What the log and its archive still hold of a row, the newest first.

@@ -73,7 +73,7 @@ impl Command {
             {
                 Some("this error is of no row: what helps stands below it")
             }
-            Id::Strategy | Id::Writes | Id::Drain | Id::Reload | Id::Verify | Id::Test => {
+            Id::Strategy | Id::Writes | Id::Drain | Id::Reload | Id::Verify | Id::Test | Id::Rule => {
                 app.mapping().is_none().then_some("no mapping is there yet")
             }
             Id::GoRecord => unless(
@@ -123,6 +123,12 @@ impl Command {
                 view(app).is_some_and(contested) || app.selection.record.as_ref().is_some_and(is_duplicate),
                 "no conflict, and no duplicate of it",
             ),
+            Id::MergeInto => {
+                let is_one = |view: &RecordView| {
+                    view.error.as_ref().is_some_and(|error| error.code == "DUPLICATE_ROWS")
+                };
+                unless(view(app).is_some_and(is_one), "no comparison found other rows to be the same thing")
+            }
             Id::Save => {
                 let changes = app.selection.record.as_ref().is_some_and(RecordPane::has_changes);
                 unless(changes, "nothing is changed yet; e edits the selected field")
@@ -188,6 +194,8 @@ fn beside_heroku(id: Id, by_api: bool) -> Option<&'static str> {
         Id::OwnCause | Id::NoteCause | Id::MuteCause => {
             Some("attached to Heroku Connect: nothing of syncdeck is installed here that could keep it")
         }
+        Id::SignIn => Some("attached to Heroku Connect, which has the login"),
+        Id::Rule => Some("attached to Heroku Connect, which keeps the mappings"),
         Id::Strategy | Id::StrategyAll => {
             Some("Heroku Connect has no strategies: what failed waits for a person")
         }

@@ -13,6 +13,7 @@ use crate::console::command::{Command, Id};
 use crate::console::context::Tone;
 use crate::console::effect::Effect;
 use crate::console::keys;
+use crate::console::outcome::Outcome;
 use crate::console::overlays::{ColumnsView, HealthView, Menu, Overlay, Palette, Trends};
 use crate::console::pane::Pane;
 use crate::console::panes::errors::Moved;
@@ -168,7 +169,11 @@ impl App {
                 Vec::new()
             }
             Id::Standing => self.choose(|app| Menu::standing(&app.errors.standing, app.errors.more_standing)),
-            Id::HideEmpty => self.of_record(RecordPane::hide_empty),
+            Id::HideEmpty => {
+                let hides = self.selection.record.as_ref().is_some_and(RecordPane::hides_empty);
+                self.ctx.settings.fold_empty = Some(!hides);
+                Vec::new()
+            }
             Id::ScrollRight => self.scroll(true),
             Id::ScrollLeft => self.scroll(false),
             Id::Columns => {
@@ -187,6 +192,12 @@ impl App {
             Id::Drain => self.write_as(Writes::Drain),
             Id::Reload => self.ask_reload(),
             Id::Verify => self.verify(),
+            Id::Rule => self.settle_outcome(Outcome::AskRule { mapping: None, rule: String::new() }),
+            Id::SignIn => self.begin(Effect::SignIn),
+            Id::MergeInto => match self.selection.row() {
+                Some(row) => self.settle_outcome(Outcome::AskMergeInto(row)),
+                None => Vec::new(),
+            },
             Id::Test => self.ask_test(),
             Id::PauseAll => self.ask_all(Effect::Writes { mapping: None, to: Writes::Pause }),
             Id::DrainAll => self.ask_all(Effect::Writes { mapping: None, to: Writes::Drain }),

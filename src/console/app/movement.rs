@@ -42,6 +42,7 @@ impl App {
         if matches!(pane, Pane::Errors | Pane::Pending) {
             self.ctx.list = pane;
         }
+        self.fit_record();
         let list = if pane == Pane::Pending { self.load_pending() } else { Vec::new() };
         let rest = if pane == self.ctx.list { self.debounce() } else { None };
         list.into_iter().chain(rest).collect()
@@ -55,6 +56,7 @@ impl App {
             (self.navigation.came_from, self.navigation.came_zoomed) = (self.ctx.focus, self.ctx.zoom);
         }
         self.ctx.focus = Pane::Record;
+        self.fit_record();
         // Whoever goes there looks at it.
         self.errors.moved = Moved::ByHand;
         self.selection

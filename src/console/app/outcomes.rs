@@ -53,7 +53,13 @@ impl App {
             Outcome::NarrowLog(part) => return self.narrow_log(&part),
             Outcome::WriteLogLines(path) => return vec![Effect::KeepLines { path, kept: self.log.kept() }],
             Outcome::AskRule { mapping, rule } => {
+                let selected = || self.mapping().map(|mapping| mapping.name.clone());
+                let Some(mapping) = mapping.or_else(selected) else { return Vec::new() };
                 self.overlays.push(Overlay::Prompt(Prompt::new(About::Rule { mapping }, vec![rule])));
+            }
+            Outcome::Verify(mapping) => return self.verify_mapping(mapping),
+            Outcome::AskMergeInto(row) => {
+                self.overlays.push(Overlay::Prompt(Prompt::new(About::MergeInto { row }, Vec::new())));
             }
             Outcome::PickValue { row, field, shown, offer } => {
                 let menu = Menu::values(&self.ctx.row_name(&row), &row, &field, shown.as_ref(), &offer);

@@ -15,6 +15,7 @@ use crate::domain::records::verify::Stage;
 use crate::domain::records::verify::VerifyReport;
 
 use super::App;
+use super::layout::page;
 use crate::console::context::Tone;
 use crate::console::effect::Effect;
 use crate::console::overlays::{Ahead, Editor, Menu, Overlay, ProgressBar};
@@ -144,6 +145,14 @@ impl App {
         error.is_some_and(|error| error.code == "OUTCOME_UNKNOWN")
     }
 
+    /// The open record knows how many lines the screen has for it, and what was chosen of its fields without a value.
+    pub(super) fn fit_record(&mut self) {
+        let room = page(&self.ctx, Pane::Record) + 2;
+        if let Some(pane) = &mut self.selection.record {
+            pane.fit(room, self.ctx.settings.fold_empty);
+        }
+    }
+
     /// What can be done about the open record's error.
     pub(super) fn remedies(&self) -> Option<Menu> {
         match &self.selection.record {
@@ -169,7 +178,12 @@ impl App {
 
     /// Begins to compare the selected mapping's rows and records.
     pub(super) fn verify(&mut self) -> Vec<Effect> {
-        let Some(name) = self.mapping().map(|mapping| mapping.name.clone()) else { return Vec::new() };
+        let name = self.mapping().map(|mapping| mapping.name.clone());
+        name.map_or(Vec::new(), |name| self.verify_mapping(name))
+    }
+
+    /// Begins to compare a mapping's rows and records.
+    pub(super) fn verify_mapping(&mut self, name: String) -> Vec<Effect> {
         self.overlays.push(Overlay::Progress(ProgressBar::begun(format!("verify {name}"), self.ctx.now)));
         vec![Effect::Verify(name)]
     }

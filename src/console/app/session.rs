@@ -33,6 +33,7 @@ impl App {
             log_history: self.log.typed.clone(),
             log_saved: self.ctx.settings.log_filters.clone(),
             columns: self.ctx.settings.columns.kept(),
+            fold_empty: self.ctx.settings.fold_empty,
             sources_off: self.log.sources.off().map(str::to_owned).collect(),
         }
     }
@@ -64,6 +65,7 @@ impl App {
         self.log.typed.clone_from(&state.log_history);
         self.log.sources.switch_off(&state.sources_off);
         self.ctx.settings.columns = ErrorColumns::read(&state.columns);
+        self.ctx.settings.fold_empty = state.fold_empty;
         self.errors.trail.typed.clone_from(&state.history);
         self.errors.sort = Sort::parse(&state.sort).unwrap_or_default();
         if Filter::parse(&state.filter, self.ctx.now).is_ok() {

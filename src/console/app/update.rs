@@ -28,6 +28,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     if app.overlays.is_empty() && std::mem::take(&mut app.selection.unfollowed) {
         effects.extend(app.debounce());
     }
+    app.fit_record();
     // The last word, also where it was learnt only now that nothing may be changed.
     if app.ctx.read_only && effects.iter().any(Effect::changes) {
         effects.retain(|effect| !effect.changes());

@@ -17,7 +17,19 @@ use crate::domain::operations::answer::Tally;
 use crate::domain::operations::operation::AuditRecord;
 
 /// What is done to rows that are sent because of it.
-const SENDING: [&str; 5] = ["edited", "retried", "released", "linked", "replaced"];
+const SENDING: [&str; 11] = [
+    "edited",
+    "retried",
+    "released",
+    "linked",
+    "replaced",
+    "merged",
+    "undid",
+    "sent again",
+    "deleted the record",
+    "chose the row's value",
+    "chose Salesforce's value",
+];
 
 /// The list.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -12,7 +12,7 @@ use crate::console::effect::Effect;
 use crate::console::outcome::Outcome;
 use crate::console::pane::Pane;
 use crate::console::panes::errors::{PERSON, subject};
-use crate::console::panes::record::{RULE, RecordPane, in_console};
+use crate::console::panes::record::{RecordPane, ToldCommand, in_console, told};
 use crate::console::settings::{Connection, Settings};
 use crate::domain::changes::dry_run::{DryRun, DryRunRow};
 use crate::domain::errors::catalogue;
@@ -34,13 +34,18 @@ use crate::domain::values::picklist::choices;
 /// Rows of an operation that are listed.
 const ROWS: usize = 500;
 
-/// What a person is told to do, in a form that a key can: by a key of the record, which is named at the end of the words,
-/// or by a rule that is to be finished.
-fn by_hand(text: &str) -> Option<Outcome> {
-    if let Some((_, typed)) = text.split_once(RULE) {
-        let (mapping, rule) = typed.split_once(' ')?;
-        let rule = rule.trim_matches('\'').to_owned();
-        return Some(Outcome::AskRule { mapping: mapping.to_owned(), rule });
+/// What a person is told to do about a row or a mapping, in a form that a key can: by a command of the console in the place of
+/// a shell's, or by a key of the record, which is named at the end of the words.
+fn by_hand(text: &str, mapping: &str, row: Option<&RowRef>) -> Option<Outcome> {
+    let of = |name: Option<String>| name.or_else(|| Some(mapping.to_owned()).filter(|name| !name.is_empty()));
+    match told(text) {
+        Some((_, ToldCommand::Rule { mapping, rule })) => {
+            return Some(Outcome::AskRule { mapping: of(mapping), rule });
+        }
+        Some((_, ToldCommand::Verify(mapping))) => return of(mapping).map(Outcome::Verify),
+        Some((_, ToldCommand::SignIn)) => return Some(Outcome::begin(Effect::SignIn)),
+        Some((_, ToldCommand::MergeInto)) => return row.cloned().map(Outcome::AskMergeInto),
+        Some((_, ToldCommand::ByKey)) | None => {}
     }
     let (_, key) = text.rsplit_once('(')?;
     let key = key.split_once(')')?.0;
@@ -86,7 +91,7 @@ impl Menu {
                     }
                     (_, None, _) => Outcome::begin(apply()),
                 });
-            let does = does.or_else(|| by_hand(&offer.text));
+            let does = does.or_else(|| by_hand(&offer.text, &view.mapping, Some(&pane.row)));
             let note = match offer.action {
                 Some(RemedyAction::Rule { .. }) => format!("for all rows of {}; asks first", view.mapping),
                 _ if offer.clears && offer.changes.is_empty() => "asks first".to_owned(),
@@ -95,7 +100,7 @@ impl Menu {
             };
             // A digit means the same in the record: only what has a number there has one here.
             let number = offer.number.or(NO_DIGIT);
-            MenuItem { number, text: in_console(&offer.text).to_owned(), note, does }
+            MenuItem { number, text: in_console(&offer.text), note, does }
         };
         let mut offers: Vec<&SuggestedFix> = view.advice.remedies.iter().collect();
         // What can be done by itself comes first, under its number, and what empties a value last.
@@ -131,23 +136,40 @@ impl Menu {
         let item = |error: &SyncError| {
             let Diagnosis { title, cause, remedies } = catalogue::diagnose_error(error);
             let first = remedies.first().map_or(String::new(), |remedy| remedy.text.clone());
-            let told = remedies.iter().map(|remedy| format!("\n→ {}", remedy.text)).collect::<String>();
+            let told =
+                remedies.iter().map(|remedy| format!("\n→ {}", in_console(&remedy.text))).collect::<String>();
             let text = format!("{}\n\n{cause}\n{told}", error.message);
             // A key of the record would be about the row that is open there, which is not at fault.
-            let is_rule = |does: &Outcome| matches!(does, Outcome::AskRule { .. });
-            let does = remedies.iter().filter_map(|remedy| by_hand(&remedy.text)).find(is_rule);
-            MenuItem {
+            let by_hand = |remedy: &SuggestedFix| {
+                let does = by_hand(&remedy.text, &error.mapping, None)?;
+                (!matches!(does, Outcome::Run(..))).then_some((in_console(&remedy.text), does))
+            };
+            let is_rule = |does: &Outcome| matches!(does, Outcome::AskRule { mapping: Some(_), .. });
+            let (rules, others): (Vec<_>, Vec<_>) =
+                remedies.iter().filter_map(by_hand).partition(|(_, does)| is_rule(does));
+            let rule = rules.into_iter().next().map(|(_, does)| does);
+            let condition = MenuItem {
                 number: None,
                 text: format!("{}: {title}: {}", subject(error), error.message),
-                note: in_console(&first).to_owned(),
-                does: Some(does.unwrap_or(Outcome::Info { title, text })),
-            }
+                note: in_console(&first),
+                does: Some(rule.unwrap_or(Outcome::Info { title, text })),
+            };
+            let others = others.into_iter().map(|(text, does)| MenuItem {
+                number: None,
+                text: format!("→ {text}"),
+                note: String::new(),
+                does: Some(does),
+            });
+            std::iter::once(condition).chain(others).collect::<Vec<_>>()
         };
-        let items: Vec<MenuItem> = conditions.iter().map(item).collect();
+        let items: Vec<MenuItem> = conditions.iter().flat_map(item).collect();
         let title = match more {
             false => "What stands in the way, and what helps".to_owned(),
             true => {
-                format!("What stands in the way, and what helps: the newest {}; ! lists all", items.len())
+                format!(
+                    "What stands in the way, and what helps: the newest {}; ! lists all",
+                    conditions.len()
+                )
             }
         };
         (!items.is_empty()).then(|| Menu::of(title, items, 0))
@@ -167,8 +189,10 @@ impl Menu {
                     false => Outcome::begin(effect),
                 }
             });
+            let by_hand = || by_hand(&offer.text, &error.mapping, None);
+            let does = does.or_else(|| by_hand().filter(|does| !matches!(does, Outcome::Run(..))));
             let note = if offer.clears { "asks first".to_owned() } else { String::new() };
-            MenuItem { number: offer.number, text: offer.text, note, does }
+            MenuItem { number: offer.number, text: in_console(&offer.text), note, does }
         };
         let items: Vec<MenuItem> = diagnosis.remedies.into_iter().map(item).collect();
         let any = items.iter().any(|item| item.does.is_some());

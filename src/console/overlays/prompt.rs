@@ -19,6 +19,7 @@ use crate::domain::errors::catalogue;
 use crate::domain::errors::cause::Until;
 use crate::domain::errors::remedy::RemedyAction;
 use crate::domain::errors::sync_error::SyncError;
+use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::operation::{FieldChange, OperationKind};
 use crate::domain::values::duration;
 use crate::logs::sanitize::sanitize;
@@ -43,6 +44,11 @@ pub enum About {
     Rule {
         /// Which mapping.
         mapping: String,
+    },
+    /// The row that the others of the same thing become.
+    MergeInto {
+        /// The row of which a comparison found that.
+        row: RowRef,
     },
     /// What somebody has in hand.
     Find,
@@ -189,6 +195,14 @@ impl Prompt {
                 let effect = Effect::SetRule { mapping: Some(mapping), key, value };
                 Outcome::Begin { effect, question: Some(question) }
             }
+            About::MergeInto { row } => {
+                let into = RowId(text.parse().map_err(|_| "write the number of a row")?);
+                let question = format!(
+                    "The rows that are the same thing as {} {} become the row {into}: the others are deleted, and their records with them.",
+                    row.table, row.row
+                );
+                Outcome::Begin { effect: Effect::MergeInto { row, into }, question: Some(question) }
+            }
             About::Find => Outcome::Load("looking for it", Effect::Find(text)),
             About::Search => Outcome::SearchLog(text),
             About::FilterName { pane, filter } => Outcome::KeepFilter { pane, name: text, filter },
@@ -264,8 +278,13 @@ impl Prompt {
             ),
             About::Rule { mapping } => (
                 format!("Set a rule of {mapping}"),
-                "KEY=VALUE; syncdeck mapping lists the rules that there are",
+                "KEY=VALUE, such as poll_interval=5m or Email.read_only=true",
                 "show what it sets",
+            ),
+            About::MergeInto { row } => (
+                format!("Merge the rows that are the same as {} {}", sanitize(&row.table), row.row),
+                "the number of the one that stays",
+                "show what is deleted",
             ),
             About::Find => (
                 "Go to any row".to_owned(),

@@ -32,6 +32,7 @@ use crate::domain::errors::sync_error::{Category, Class, ErrorState, SyncError};
 use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
+use crate::domain::records::life::{ChangeLife, LifeAnswers, LifeStage};
 use crate::domain::records::record::{
     Conflict, HistoryEntry, RecordView, SalesforceState, SalesforceValues, Sending,
 };
@@ -294,6 +295,7 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
             },
         ],
         due: unit == "pending",
+        life: life(unit),
         ..RecordView::failed(jane(), "Contact", values, SyncError::sample(35, ""))
     };
     if unit == "in step" {
@@ -308,6 +310,26 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
         view.advice = catalogue::diagnose(entry, &mapping, &view);
     }
     view
+}
+
+/// What became of her newest change, by where her row's unit stands.
+pub fn life(unit: &str) -> ChangeLife {
+    let rejected_at = now() - TimeDelta::seconds(9);
+    let (last_at, last) = if unit == "in step" { (now(), "accepted") } else { (rejected_at, "rejected") };
+    let stage = match unit {
+        "in step" => LifeStage::Accepted { at: Some(now()) },
+        "in flight" => LifeStage::Sending,
+        "held" => LifeStage::Waiting { why: "waits for Account 88".to_owned() },
+        "pending" => LifeStage::Waiting { why: "waits its turn".to_owned() },
+        _ => LifeStage::GivenUp { why: "waits for a person".to_owned() },
+    };
+    let count = if unit == "in step" { 2 } else { 1 };
+    ChangeLife {
+        captured_at: Some(now() - TimeDelta::seconds(11)),
+        answers: Some(LifeAnswers { count, first_at: rejected_at, last_at, last: last.to_owned() }),
+        stage,
+        unknown: None,
+    }
 }
 
 pub fn failing() -> RecordView {

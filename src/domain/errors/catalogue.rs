@@ -205,6 +205,12 @@ pub(in crate::domain) fn all() -> impl Iterator<Item = &'static CatalogueEntry> 
     CATALOGUE.iter()
 }
 
+/// The words of every remedy.
+#[cfg(test)]
+pub fn all_remedies() -> impl Iterator<Item = &'static str> {
+    CATALOGUE.iter().flat_map(|entry| &entry.remedies).map(|remedy| remedy.text.as_str())
+}
+
 /// What an error means that is of no row, with what a person can do about it.
 pub fn diagnose_error(error: &SyncError) -> Diagnosis {
     let entry = classify(error.source, &error.code, &error.message);

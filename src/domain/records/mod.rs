@@ -2,6 +2,7 @@
 
 pub mod consistency;
 pub mod duplicate;
+pub mod life;
 pub mod matching;
 pub mod record;
 pub mod shadow;

@@ -7,6 +7,7 @@ use crate::domain::errors::remedy::SuggestedFix;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::mappings::field::Field;
 use crate::domain::names::RowRef;
+use crate::domain::records::life::ChangeLife;
 
 /// A row as the record view shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +48,9 @@ pub struct RecordView {
     /// Of a pending unit: whether its time has come.
     #[serde(default)]
     pub due: bool,
+    /// What became of its newest change so far.
+    #[serde(default)]
+    pub life: ChangeLife,
 }
 
 impl RecordView {
@@ -73,6 +77,7 @@ impl RecordView {
             masked: Vec::new(),
             history: Vec::new(),
             due: false,
+            life: ChangeLife::default(),
         }
     }
 
@@ -117,6 +122,24 @@ pub struct Sending {
     pub values: Vec<(String, Option<String>)>,
     /// Fields that stay behind, and why.
     pub left_out: Vec<(String, String)>,
+}
+
+impl Sending {
+    /// Whether values go out as they stand here: an insert or an update.
+    pub fn goes_out(&self) -> bool {
+        ["insert", "update"].contains(&self.what.as_str())
+    }
+
+    /// What goes out of a field, where it does.
+    pub fn value_of(&self, field: &Field) -> Option<&Option<String>> {
+        let sent = self.values.iter().find(|(name, _)| self.goes_out() && *name == field.name);
+        sent.map(|(_, value)| value)
+    }
+
+    /// Whether a field has a change that stays behind.
+    pub fn leaves_out(&self, field: &Field) -> bool {
+        self.left_out.iter().any(|(name, _)| *name == field.name)
+    }
 }
 
 /// A row that was found.

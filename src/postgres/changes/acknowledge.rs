@@ -360,7 +360,7 @@ async fn record_attempts(transaction: &Transaction<'_>, batch: &str, acks: &[&Ac
             "INSERT INTO syncdeck.attempt (batch, table_name, record_id, op, upto, outcome, code, message, request,
                  response)
              SELECT $1, sent.* FROM unnest($2::text[], $3::integer[], $4::text[], $5::integer[], $6::text[], $7::text[],
-                 $8::text[], $9::jsonb[], $10::jsonb[]) AS sent",
+                 $8::text[], $9::json[], $10::json[]) AS sent",
             &[&batch, &tables, &rows, &ops, &uptos, &outcomes, &codes, &messages, &requests, &responses],
         )
         .await

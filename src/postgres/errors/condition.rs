@@ -169,8 +169,14 @@ impl ErrorCondition {
             }
             Term::Standing => by_itself(STANDING.to_owned(), negated),
             Term::Operation(number) => {
-                let about = "SELECT error_id FROM syncdeck.audit WHERE error_id IS NOT NULL AND act =";
-                by_itself(format!("id = ANY(ARRAY({about} {}))", self.bind(*number)), negated)
+                // The errors that it was about, and those that its rows have since.
+                let act = self.bind(*number);
+                let about = format!(
+                    "SELECT error_id FROM syncdeck.audit WHERE error_id IS NOT NULL AND act = {act}
+                     UNION SELECT since.id FROM syncdeck.audit JOIN syncdeck.error since USING (table_name, record_id)
+                     WHERE act = {act} AND since.resolved_at IS NULL AND since.last_seen > audit.at"
+                );
+                by_itself(format!("id = ANY(ARRAY({about}))"), negated)
             }
             Term::Group(name) => {
                 // Its letters are hexadecimal digits, and all of them come before a g.

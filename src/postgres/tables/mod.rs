@@ -6,6 +6,7 @@ pub mod copy;
 pub mod copy_format;
 mod deletes;
 pub(super) mod duplicates;
+mod life;
 pub mod load;
 pub(super) mod masked;
 pub mod named;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::domain::errors::sync_error::ErrorState;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::operation::AuditRecord;
@@ -58,6 +59,7 @@ impl Store {
         };
         let unit_state: Option<String> = unit.as_ref().map(|unit| unit.get(0));
         let due = unit.as_ref().is_some_and(|unit| unit.get(2));
+        let ignored = error.as_ref().is_some_and(|error| error.state == ErrorState::Ignored);
         Ok(RecordView {
             sfid: value("sfid").or_else(|| unit.and_then(|unit| unit.get(1))),
             lastop: value("_hc_lastop"),
@@ -79,6 +81,7 @@ impl Store {
                 columns.filter(|column| mapping.rules.masked(column)).cloned().collect()
             },
             history: self.history(mapping, at).await?,
+            life: self.life(at, ignored).await?,
             due,
         })
     }

@@ -11,16 +11,7 @@ use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::errors::sync_error::{ErrorState, SyncError};
 use crate::domain::records::record::RecordView;
 
-use super::{BEING_SENT, RecordPane, SendStatus};
-
-/// What stands before a rule that a person is told to set.
-pub const RULE: &str = ": syncdeck mapping ";
-
-/// The words of a remedy where a key does it, without the command that a shell would take.
-pub fn in_console(text: &str) -> &str {
-    let commands = [RULE, ": syncdeck resolve "];
-    commands.iter().find_map(|command| text.split_once(command)).map_or(text, |(words, _)| words)
-}
+use super::{BEING_SENT, RecordPane, SendStatus, in_console};
 
 /// Of when the record is, where it could not be read again.
 pub(super) fn dated_line(ctx: &Context, pane: &RecordPane, width: usize) -> Vec<Line<'static>> {
@@ -86,12 +77,16 @@ pub(super) fn error_lines(
         let mut lines = vec![Line::from(Span::styled(format!(" {}", clip(&text, room)), theme.dim()))];
         lines.extend(conflict_line(ctx, view, room));
         if view.unit != "in step" {
-            lines.push(sending_line(ctx, view, room));
+            lines.extend(sending_line(ctx, view, room));
         }
         return lines;
     };
     // On a low screen the words are cut before the values are.
-    let (message, cause) = if height < 14 { (1, 1) } else { (2, 2) };
+    let (message, cause, fixes) = match height {
+        ..14 => (1, 1, 1),
+        14..20 => (2, 1, 3),
+        _ => (2, 2, 3),
+    };
     let mut lines: Vec<Line> = wrap(&error.message, room, message)
         .into_iter()
         .map(|line| Line::from(Span::styled(format!(" {line}"), theme.bad())))
@@ -99,11 +94,11 @@ pub(super) fn error_lines(
     lines.push(Line::from(Span::styled(format!(" {}", clip(&standing(ctx, error), room)), theme.dim())));
     let why = format!("{}. {}", view.advice.title, view.advice.cause);
     lines.extend(wrap(&why, room, cause).into_iter().map(|line| Line::from(Span::raw(format!(" {line}")))));
-    lines.extend(remedy_lines(ctx, view, being_sent, room, if height < 20 { 1 } else { 3 }));
+    lines.extend(remedy_lines(ctx, view, being_sent, room, fixes));
     lines.extend(conflict_line(ctx, view, room));
     // What is refused here was said already.
     if height >= 14 && view.sending.what != "refused" {
-        lines.push(sending_line(ctx, view, room));
+        lines.extend(sending_line(ctx, view, room));
     }
     lines
 }
@@ -123,7 +118,9 @@ pub(super) fn rowless_lines(ctx: &Context, error: &SyncError, width: usize) -> V
     }
     lines.push(Line::default());
     for (at, remedy) in advice.remedies.iter().enumerate() {
-        for (line, words) in wrap(&remedy.text, room.saturating_sub(8), 2).into_iter().enumerate() {
+        for (line, words) in
+            wrap(&in_console(&remedy.text), room.saturating_sub(8), 2).into_iter().enumerate()
+        {
             let lead = if at == 0 && line == 0 { " Help   " } else { "        " };
             let point = match (remedy.number, line) {
                 (Some(number), 0) => format!("[{number}] "),
@@ -156,11 +153,7 @@ fn remedy_lines(
             return format!("for all of {}: {}", view.mapping, offer.text);
         }
         let asks = if offer.clears { "; asks first" } else { "" };
-        if changes.is_empty() {
-            in_console(&offer.text).to_owned()
-        } else {
-            format!("{}: {changes}{asks}", offer.text)
-        }
+        if changes.is_empty() { in_console(&offer.text) } else { format!("{}: {changes}{asks}", offer.text) }
     };
     if being_sent {
         let text = clip(BEING_SENT, room.saturating_sub(6));
@@ -204,27 +197,22 @@ fn conflict_line(ctx: &Context, view: &RecordView, room: usize) -> Option<Line<'
     (!open.is_empty()).then(|| Line::from(Span::styled(text, ctx.theme.differs())))
 }
 
-/// What goes out, or why nothing does.
-fn sending_line(ctx: &Context, view: &RecordView, room: usize) -> Line<'static> {
+/// Why nothing goes out, or what stays behind; what goes out is marked at its fields.
+fn sending_line(ctx: &Context, view: &RecordView, room: usize) -> Option<Line<'static>> {
     let sending = &view.sending;
-    let mut text = match (&sending.why, sending.values.is_empty()) {
-        (Some(why), true) => format!("{}: {why}", sending.what),
-        _ => {
-            let value = |(field, value): &(String, Option<String>)| {
-                format!("{field} = {}", value.as_deref().unwrap_or("nothing"))
-            };
-            let values: Vec<String> = sending.values.iter().map(value).collect();
-            let why = sending.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            format!("{}{why}  {}", sending.what, values.join("  "))
-        }
-    };
-    for (field, why) in &sending.left_out {
-        text.push_str(&format!("  without {field} ({why})"));
+    let mut parts: Vec<String> = sending.why.iter().cloned().collect();
+    if sending.what == "delete" {
+        parts.push("the row is gone: its record goes too".to_owned());
     }
-    Line::from(vec![
+    parts.extend(sending.left_out.iter().map(|(field, why)| format!("without {field} ({why})")));
+    if parts.is_empty() {
+        return None;
+    }
+    let text = format!("{}: {}", sending.what, parts.join("; "));
+    Some(Line::from(vec![
         Span::styled(" Send ", ctx.theme.dim()),
         Span::styled(clip(&text, room.saturating_sub(6)), ctx.theme.dim()),
-    ])
+    ]))
 }
 
 /// Code, category, class, attempts and state in a line.

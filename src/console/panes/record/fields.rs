@@ -9,12 +9,12 @@ use crate::console::pane::Pane;
 use crate::console::panes::list_line;
 use crate::console::widgets::cells::{cell, clip, fit, sideways};
 use crate::console::widgets::cursor::Cursor;
-use crate::domain::mappings::field::Field;
+use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::records::record::{RecordView, SalesforceState};
 
 use super::diagnosis::{answer_line, dated_line, error_lines};
 use super::part::{Part, View};
-use super::{RecordPane, Remote};
+use super::{RecordPane, Remote, life};
 
 /// All lines of the view, which of them is the selected one, and which fields show of how many.
 pub(super) fn lines(
@@ -28,18 +28,21 @@ pub(super) fn lines(
     let mut lines = dated_line(ctx, pane, width);
     lines.extend(answer_line(ctx, pane, view, width));
     lines.extend(error_lines(ctx, view, being_sent, width, usize::from(inner.height)));
+    // On the lowest of screens the field at fault needs the line more.
+    lines.extend(life::line(ctx, view, width).filter(|_| inner.height >= 9));
     let head_at = lines.len();
     lines.push(Line::default());
-    let history = history_lines(ctx, view, width, usize::from(inner.height).saturating_sub(lines.len()));
+    let shown: Vec<usize> = (0..view.values.len()).filter(|at| pane.shows(*at)).collect();
+    let room = usize::from(inner.height).saturating_sub(lines.len() + shown.len().min(8));
+    let history = history_lines(ctx, view, width, room);
     let before = lines.len();
     let height = usize::from(inner.height).saturating_sub(before + history.len()).max(1);
-    let shown: Vec<usize> = (0..view.values.len()).filter(|at| pane.shows(*at)).collect();
     let place = shown.iter().position(|at| *at == pane.cursor.at).unwrap_or(0);
     let window = Cursor { at: place, ..pane.cursor }.window(shown.len(), height);
     let top = window.start;
     let part = Part { len: shown.len(), shown: window.clone() };
     let hidden = (top, shown.len() - window.end, view.values.len() - shown.len());
-    lines[head_at] = head(ctx, pane, hidden, width);
+    lines[head_at] = head(ctx, pane, view, hidden, width);
     for at in shown[window].iter().copied() {
         let (field, value) = &view.values[at];
         let line = field_line(ctx, pane, view, field, value.as_deref(), width);
@@ -50,13 +53,16 @@ pub(super) fn lines(
 }
 
 /// Columns of what happened, in a word or two.
-const WHAT: usize = 12;
+pub(super) const WHAT: usize = 12;
+
+/// Columns of the signs before a field's name.
+const SIGNS: usize = 3;
 
 /// The widths of the columns: name, row, Salesforce, type.
 fn widths(width: usize) -> (usize, usize, usize, usize) {
     let kind = if width >= 90 { 16 } else { 0 };
     let name = (width / 5).clamp(12, 26);
-    let rest = width.saturating_sub(3 + name + kind);
+    let rest = width.saturating_sub(SIGNS + name + kind);
     (name, rest / 2, rest - rest / 2, kind)
 }
 
@@ -64,6 +70,7 @@ fn widths(width: usize) -> (usize, usize, usize, usize) {
 fn head(
     ctx: &Context,
     pane: &RecordPane,
+    view: &RecordView,
     (above, below, empty): (usize, usize, usize),
     width: usize,
 ) -> Line<'static> {
@@ -84,10 +91,16 @@ fn head(
     {
         field += &format!(" {sign}{fields}");
     }
+    let sending = &view.sending;
+    let own = match sending.values.len() {
+        _ if pane.has_changes() => "row   → goes out when saved".to_owned(),
+        fields if sending.goes_out() && fields > 0 => format!("row   → goes out: {fields}, {}", sending.what),
+        _ => "row".to_owned(),
+    };
     let text = format!(
         "   {}{}{}{}",
         fit(&field, name),
-        fit("row", row),
+        fit(&own, row),
         fit(&salesforce, remote),
         fit("type", kind)
     );
@@ -117,17 +130,35 @@ fn field_line(
     let kept = pane.kept(&field.column);
     let instead = kept
         .map(|change| format!("{} (row: {})", change.new.as_deref().unwrap_or("–"), value.unwrap_or("–")));
+    // A rule of the mapping may have made another value of it.
+    let sent = view.sending.value_of(field).filter(|_| is_as_written(field));
+    let sent = sent.filter(|sent| kept.is_none() && sent.as_deref() != value);
+    let instead = instead.or_else(|| {
+        let sent = sent?.as_deref().unwrap_or("nothing");
+        Some(format!("{} → {sent}", value.unwrap_or("–")))
+    });
     let value = instead.as_deref().or(value);
     let sign = match (fault, differs) {
-        _ if kept.is_some() => Span::styled(" ✎ ", theme.warn()),
-        (true, _) => Span::styled(" ▶ ", theme.bad()),
-        (false, true) => Span::styled(" ≠ ", theme.differs()),
-        (false, false) => Span::raw("   "),
+        _ if kept.is_some() => Span::styled("✎ ", theme.warn()),
+        (true, _) => Span::styled("▶ ", theme.bad()),
+        (false, true) => Span::styled("≠ ", theme.differs()),
+        (false, false) => Span::raw("  "),
     };
-    let mine = if fault { theme.bad().patch(theme.strong()) } else { Style::new() };
+    let mark = match kept.is_some() || view.sending.value_of(field).is_some() {
+        true => Span::styled("→", theme.warn()),
+        false if view.sending.leaves_out(field) => Span::styled("○", theme.dim()),
+        false => Span::raw(" "),
+    };
+    // What waits to be saved was not refused yet.
+    let mine = match (kept.is_some(), fault) {
+        (true, _) => theme.warn().patch(theme.strong()),
+        (false, true) => theme.bad().patch(theme.strong()),
+        (false, false) => Style::new(),
+    };
     let null = value.is_none();
     let scrolled = |text: &str, width: usize| sideways(text, pane.scrolled, width);
     Line::from(vec![
+        mark,
         sign,
         cell(&field.name, name.saturating_sub(1), if fault { theme.strong() } else { theme.text() }),
         Span::raw(" "),
@@ -147,24 +178,20 @@ fn field_line(
     ])
 }
 
+/// Whether a row's text of a field is the one that is sent: times and yes or no are written otherwise.
+fn is_as_written(field: &Field) -> bool {
+    use FieldType::{Boolean, Date, Datetime, Time};
+    !matches!(field.kind, Boolean | Date | Datetime | Time)
+}
+
 /// What happened to the record, newest first, where there is room for it.
 fn history_lines(ctx: &Context, view: &RecordView, width: usize, room: usize) -> Vec<Line<'static>> {
-    let most = room.saturating_sub(view.values.len().min(8)).min(6);
-    if most < 2 || (view.history.is_empty() && view.pending.is_empty()) {
+    let most = room.min(6);
+    if most < 2 || view.history.is_empty() {
         return Vec::new();
     }
     let theme = ctx.theme;
     let mut lines = Vec::new();
-    if let Some(last) = view.pending.last() {
-        let columns: Vec<&str> = last.columns.iter().map(|(column, ..)| column.as_str()).collect();
-        let others = view.pending.len() - 1;
-        let more = if others > 0 { format!("{others} before · ") } else { String::new() };
-        let text = format!(" ─ unsent   {} {} {more}{}", ctx.clock(last.at), last.action, columns.join(", "));
-        lines.push(Line::from(Span::styled(clip(&text, width), theme.warn())));
-    }
-    if view.history.is_empty() {
-        return lines;
-    }
     lines.push(Line::from(Span::styled(" ─ what happened".to_owned(), theme.dim())));
     let left = most.saturating_sub(lines.len());
     lines.extend(view.history.iter().take(left).map(|entry| {

@@ -4,12 +4,14 @@
 mod diagnosis;
 mod fields;
 mod lazy;
+mod life;
 mod part;
 mod tabs;
+mod told;
 mod view;
 
-pub use diagnosis::{RULE, in_console};
 pub use lazy::Lazy;
+pub use told::{ToldCommand, in_console, told};
 pub use view::{draw, draw_without};
 
 use chrono::{DateTime, Utc};
@@ -26,6 +28,9 @@ use crate::logs::line::logfmt;
 
 /// Said of what would be done about an error that is about to be answered anew.
 pub const BEING_SENT: &str = "being sent: what helps is known when Salesforce has answered";
+
+/// Lines above the fields, most often: what is wrong, what helps, its life and the names of the columns.
+const SAID: usize = 9;
 
 /// Log lines of a record that are shown.
 pub const LINES: usize = 500;
@@ -137,8 +142,10 @@ pub struct RecordPane {
     error: Option<i64>,
     /// Whether something was done since that sends the row, so that what shows of it is from before.
     stale: bool,
-    /// Whether fields without a value are left out.
-    hides_empty: bool,
+    /// Whether fields without a value are left out, where somebody chose.
+    fold: Option<bool>,
+    /// Lines that the screen has for it.
+    room: usize,
     /// Columns by which values are scrolled to the left.
     scrolled: usize,
     /// When it was read last.
@@ -242,7 +249,8 @@ impl RecordPane {
             resumed: false,
             error: None,
             stale: false,
-            hides_empty: false,
+            fold: None,
+            room: usize::MAX,
             scrolled: 0,
             read_at: None,
         }
@@ -422,18 +430,31 @@ impl RecordPane {
         else {
             return false;
         };
-        !self.hides_empty || value.is_some() || view.is_at_fault(field) || self.kept(&field.column).is_some()
+        !self.hides_empty()
+            || value.is_some()
+            || view.is_at_fault(field)
+            || self.kept(&field.column).is_some()
+            || view.sending.value_of(field).is_some()
     }
 
-    /// Shows only fields that have a value, or all again.
-    pub fn hide_empty(&mut self) {
-        self.hides_empty = !self.hides_empty;
-        self.stay_in_sight(true);
+    /// Whether only fields that have a value show: by choice, or because there is no room for all.
+    pub fn hides_empty(&self) -> bool {
+        let lines = self.view.as_ref().map_or(0, |view| view.values.len() + SAID);
+        self.fold.unwrap_or(lines > self.room)
+    }
+
+    /// How many lines the screen has for it, and what was chosen of fields without a value. The selected one shows.
+    pub fn fit(&mut self, room: usize, fold: Option<bool>) {
+        let changed = (self.room, self.fold) != (room, fold);
+        (self.room, self.fold) = (room, fold);
+        if changed {
+            self.stay_in_sight(true);
+        }
     }
 
     /// The selected field is one that shows, where some do not: the next one, or the one before.
     fn stay_in_sight(&mut self, forward: bool) {
-        if !self.hides_empty {
+        if !self.hides_empty() {
             return;
         }
         let len = self.view.as_ref().map_or(0, |view| view.values.len());

@@ -12,6 +12,7 @@ use crate::console::widgets::cursor::Cursor;
 use crate::domain::records::record::{HistoryEntry, RecordView, Relative};
 use crate::logs::{Level, LogRecord};
 
+use super::fields::WHAT;
 use super::part::{Part, View};
 use super::{Lazy, RecordPane, RecordTab};
 
@@ -87,7 +88,13 @@ fn attempts(ctx: &Context, pane: &RecordPane, view: &RecordView, inner: Rect) ->
     let call = call(ctx, entry, width);
     let room = height.saturating_sub(call.len()).clamp(3.min(height), view.history.len().max(3));
     let (mut lines, at, part) = listed(ctx, &view.history, cursor, room, |entry| attempt(ctx, entry, width));
-    lines.extend(call.into_iter().take(height.saturating_sub(lines.len())));
+    let left = height.saturating_sub(lines.len());
+    let cut = call.len().saturating_sub(left);
+    lines.extend(call.into_iter().take(if cut > 0 { left.saturating_sub(1) } else { left }));
+    if cut > 0 && left > 0 {
+        let more = format!(" … {} more lines; z gives them the screen", cut + 1);
+        lines.push(Line::from(Span::styled(clip(&more, width), ctx.theme.dim())));
+    }
     (lines, at, part)
 }
 
@@ -99,10 +106,10 @@ fn attempt(ctx: &Context, entry: &HistoryEntry, width: usize) -> Line<'static> {
         _ => theme.text(),
     };
     let time = ctx.local(entry.at).format(" %b %d %H:%M:%S ").to_string();
-    let room = width.saturating_sub(time.len() + 10);
+    let room = width.saturating_sub(time.len() + WHAT);
     Line::from(vec![
         Span::styled(time, theme.dim()),
-        cell(&entry.what, 10, style),
+        cell(&clip(&entry.what, WHAT - 1), WHAT, style),
         Span::styled(clip(&entry.text, room), theme.text()),
     ])
 }

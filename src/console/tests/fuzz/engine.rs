@@ -73,6 +73,8 @@ pub fn changes(effect: &Effect) -> bool {
             | Effect::RunSetup { .. }
             | Effect::AcknowledgeHeroku(_)
             | Effect::RecoverHeroku
+            | Effect::SignIn
+            | Effect::MergeInto { .. }
     )
 }
 
@@ -198,7 +200,9 @@ impl Engine {
             }
             Effect::LookForRow(row) => Msg::RowLookedFor { row, result: or(manner, ()) },
             Effect::AcknowledgeHeroku(_) => Msg::HerokuAcknowledged(or(manner, HOSTILE.to_owned())),
-            Effect::RecoverHeroku => Msg::Changed(or(manner, HOSTILE.to_owned())),
+            Effect::RecoverHeroku | Effect::SignIn | Effect::MergeInto { .. } => {
+                Msg::Changed(or(manner, HOSTILE.to_owned()))
+            }
             Effect::LoadAlerts => Msg::Alerts(or(manner, alerts_view())),
             Effect::LoadNote { group, cause } => {
                 Msg::CauseNote { group, cause, note: or(manner, HOSTILE.to_owned()) }
