@@ -59,6 +59,8 @@ pub struct SessionState {
     pub log_saved: BTreeMap<String, String>,
     /// What is wanted of the columns of errors, by their names.
     pub columns: BTreeMap<String, String>,
+    /// By how many steps panes are larger or smaller than by themselves, by the screen's shape and their names.
+    pub sizes: BTreeMap<String, i16>,
     /// Sources of the log whose lines do not show.
     pub sources_off: Vec<String>,
 }

@@ -13,6 +13,7 @@ use crate::client::mapping::DryRuns;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::client::row::Linked;
 use crate::client::setup::{SetupOutcome, SetupPreview};
+use crate::console::theme::Background;
 use crate::domain::changes::dry_run::DryRun;
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::group::Group;
@@ -45,6 +46,8 @@ pub enum SendState {
 /// A message.
 #[derive(Debug)]
 pub enum Msg {
+    /// The terminal said what it draws on.
+    Background(Background),
     /// A key was pressed.
     Key(KeyEvent),
     /// The mouse did something.

@@ -10,6 +10,7 @@ use crate::config::console::CopyTo;
 use super::columns::ErrorColumns;
 use super::keymap::Keymap;
 use super::pane::Pane;
+use super::sizes::PaneSizes;
 use super::theme::Theme;
 
 /// The settings.
@@ -39,6 +40,8 @@ pub struct Settings {
     pub log_filters: BTreeMap<String, String>,
     /// The columns of the errors.
     pub columns: ErrorColumns,
+    /// How much room the panes have.
+    pub sizes: PaneSizes,
     /// The connection that shows.
     pub connection: String,
     /// What is said while it is opened.
@@ -67,6 +70,7 @@ impl Default for Settings {
             filters: BTreeMap::new(),
             log_filters: BTreeMap::new(),
             columns: ErrorColumns::default(),
+            sizes: PaneSizes::default(),
             connection: String::new(),
             opening: "reading ...".to_owned(),
             notice: None,

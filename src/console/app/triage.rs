@@ -22,7 +22,7 @@ use crate::domain::records::record::Relative;
 /// Rows that can be gone to by their names at most.
 const THINGS: usize = 1_000;
 /// Panes by their numbers.
-const PANES: [Pane; 5] = [Pane::Mappings, Pane::Errors, Pane::Record, Pane::Log, Pane::Pending];
+const PANES: [Pane; 6] = Pane::ALL;
 
 impl App {
     /// To the next error that needs a person, or to the one before; in the record, its record is opened.

@@ -15,6 +15,9 @@ use crate::logs::{Level, LogRecord};
 use super::part::{Part, View};
 use super::{Lazy, RecordPane, RecordTab};
 
+/// Columns of what happened.
+const WHAT: usize = 16;
+
 /// All lines of the view, which of them is the selected one, and which part of what it lists shows.
 pub(super) fn lines(ctx: &Context, pane: &RecordPane, view: &RecordView, inner: Rect) -> View {
     let width = usize::from(inner.width);
@@ -87,7 +90,14 @@ fn attempts(ctx: &Context, pane: &RecordPane, view: &RecordView, inner: Rect) ->
     let call = call(ctx, entry, width);
     let room = height.saturating_sub(call.len()).clamp(3.min(height), view.history.len().max(3));
     let (mut lines, at, part) = listed(ctx, &view.history, cursor, room, |entry| attempt(ctx, entry, width));
-    lines.extend(call.into_iter().take(height.saturating_sub(lines.len())));
+    let left = height.saturating_sub(lines.len());
+    let cut = call.len().checked_sub(left).filter(|cut| *cut > 0 && left > 0);
+    // The line that tells of the rest takes the place of one more.
+    lines.extend(call.into_iter().take(left.saturating_sub(usize::from(cut.is_some()))));
+    lines.extend(cut.map(|cut| {
+        let key = if ctx.zoom { "" } else { "; z shows more of them" };
+        Line::from(Span::styled(clip(&format!("  +{} lines{key}", cut + 1), width), ctx.theme.dim()))
+    }));
     (lines, at, part)
 }
 
@@ -99,11 +109,11 @@ fn attempt(ctx: &Context, entry: &HistoryEntry, width: usize) -> Line<'static> {
         _ => theme.text(),
     };
     let time = ctx.local(entry.at).format(" %b %d %H:%M:%S ").to_string();
-    let room = width.saturating_sub(time.len() + 10);
+    let room = width.saturating_sub(time.len() + WHAT + 1);
     Line::from(vec![
         Span::styled(time, theme.dim()),
-        cell(&entry.what, 10, style),
-        Span::styled(clip(&entry.text, room), theme.text()),
+        cell(&entry.what, WHAT, style),
+        Span::styled(format!(" {}", clip(&entry.text, room)), theme.text()),
     ])
 }
 
