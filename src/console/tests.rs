@@ -23,4 +23,5 @@ mod screens;
 mod setup;
 mod triage;
 mod unfold;
+mod wide;
 mod world;
