@@ -263,6 +263,7 @@ mod tests {
             log_history: vec!["level:warn".to_owned()],
             log_saved: BTreeMap::from([("slow".to_owned(), "service>5s".to_owned())]),
             columns: BTreeMap::from([("code".to_owned(), "hidden".to_owned())]),
+            sizes: BTreeMap::from([("wide log".to_owned(), -2)]),
             sources_off: vec!["shop".to_owned()],
         }
     }

@@ -56,6 +56,16 @@ fn a_wide_screen_shows_everything_beside_each_other() {
 }
 
 #[test]
+fn a_wide_screen_looks_as_it_should() {
+    for size in [(160, 40), (200, 55)] {
+        let mut app = wide(size);
+        rests(&mut app, failing_of(&errors()[0]));
+        press(&mut app, "6 j");
+        insta::assert_snapshot!(format!("wide_{}", size.0), text(&app));
+    }
+}
+
+#[test]
 fn tab_and_numbers_go_to_the_causes() {
     let mut app = wide((160, 40));
     rests(&mut app, failing_of(&errors()[0]));
