@@ -485,6 +485,8 @@ fn standing_in(pane: Pane) -> App {
     let failing = super::world::contested();
     update(&mut app, Msg::Record { row: jane(), result: Box::new(Ok(failing)) });
     app.pending.take(super::world::pending(), false, 100);
+    let groups = super::world::groups();
+    update(&mut app, Msg::GroupsRenewed { filter: "needs:person".to_owned(), result: Ok(groups) });
     press(&mut app, &format!("A-{}", pane.number()));
     app
 }
