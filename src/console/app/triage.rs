@@ -127,7 +127,9 @@ impl App {
     pub(super) fn relatives_came(&mut self, row: &RowRef) -> Vec<Effect> {
         let wanted = self.navigation.to_parent.take();
         let shows = self.selection.record.as_ref().is_some_and(|pane| pane.row == *row);
-        if wanted.as_ref() == Some(row) && shows && self.overlays.is_empty() {
+        // Whoever went elsewhere meanwhile is left there.
+        let stayed = self.ctx.focus == Pane::Record;
+        if wanted.as_ref() == Some(row) && shows && stayed && self.overlays.is_empty() {
             return self.go_to_parent();
         }
         Vec::new()

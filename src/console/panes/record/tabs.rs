@@ -147,10 +147,12 @@ fn relative(ctx: &Context, relative: &Relative, width: usize) -> Line<'static> {
         _ => theme.warn(),
     };
     let name = format!("{} {}", relative.mapping, relative.row.row);
-    let rest = width.saturating_sub(8 + 26 + 14);
+    // The field that binds them needs room, too.
+    let named = width.saturating_sub(8 + 14 + 30).clamp(16, 26);
+    let rest = width.saturating_sub(8 + named + 14);
     Line::from(vec![
         Span::styled(format!(" {what:<7}"), theme.dim()),
-        cell(&name, 26, theme.text()),
+        cell(&name, named, theme.text()),
         cell(&relative.unit, 14, style),
         Span::styled(
             fit(
