@@ -169,6 +169,7 @@ pub(super) fn settings(cli: &Cli, wanted: &ConsoleSettings) -> Result<Settings, 
         // The fonts of the Linux console have few of our signs; of a dumb terminal nothing is known.
         ascii: wanted.ascii || !speaks_utf8() || ["linux", "dumb"].contains(&terminal.as_str()),
         no_color: !variable("NO_COLOR").is_empty() || terminal == "dumb",
+        colorful,
         background: Background::told(&variable("COLORFGBG")).filter(|_| colorful),
         ..Always::default()
     };

@@ -61,6 +61,8 @@ pub struct SessionState {
     pub columns: BTreeMap<String, String>,
     /// Whether a record's fields without a value are hidden, where somebody chose.
     pub fold_empty: Option<bool>,
+    /// By how many steps panes are larger or smaller than by themselves, by the screen's shape and their names.
+    pub sizes: BTreeMap<String, i16>,
     /// Sources of the log whose lines do not show.
     pub sources_off: Vec<String>,
 }
@@ -264,6 +266,7 @@ mod tests {
             log_saved: BTreeMap::from([("slow".to_owned(), "service>5s".to_owned())]),
             columns: BTreeMap::from([("code".to_owned(), "hidden".to_owned())]),
             fold_empty: Some(true),
+            sizes: BTreeMap::from([("wide log".to_owned(), -2)]),
             sources_off: vec!["shop".to_owned()],
         }
     }

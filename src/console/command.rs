@@ -1,7 +1,7 @@
 //! THE table of commands. It alone decides dispatch, the hint line, the help, the palette, and what `--read-only`
 //! leaves; `syncdeck keys` prints it. Which keys are in force is [`super::keymap`]'s.
 
-use super::pane::Pane::{self, Errors, Log, Mappings, Pending, Record};
+use super::pane::Pane::{self, Errors, Groups, Log, Mappings, Pending, Record};
 use crate::client::setup::SetupTask;
 
 /// What an operator can do.
@@ -21,6 +21,7 @@ pub enum Id {
     GoRecord,
     GoLog,
     GoPending,
+    GoGroups,
     Open,
     Edit,
     Retry,
@@ -105,6 +106,9 @@ pub enum Id {
     Theme,
     Connection,
     Zoom,
+    Larger,
+    Smaller,
+    EqualSizes,
     Refresh,
     Palette,
     Help,
@@ -222,6 +226,7 @@ pub static COMMANDS: &[Command] = &[
     command(Id::Open, "open", "its record", &["Enter", "l"], "Open the record that the line speaks of; Esc comes back")
         .only(&[Log])
         .hinted(),
+    command(Id::Open, "open", "its errors", &["Enter", "l"], "List the errors of the selected cause").only(&[Groups]).hinted(),
     // ---- one record ----------------------------------------------------------------------------------------------
     command(
         Id::Edit,
@@ -346,7 +351,7 @@ pub static COMMANDS: &[Command] = &[
         .hinted(),
     command(Id::Groups, "groups", "groups", &["c"], "Show the errors in groups, one for each cause; Enter lists those of one")
         .formerly("causes")
-        .only(&[Errors])
+        .only(&[Errors, Groups])
         .hinted(),
     command(Id::OwnCause, "own-cause", "own cause", &[], "Say that the cause of the selected error is yours")
         .only(&[Errors])
@@ -463,7 +468,7 @@ pub static COMMANDS: &[Command] = &[
         .only(&[Errors, Log])
         .hinted(),
     command(Id::Filter, "filter", "filter", &["/"], "Go to the errors and filter them").only(&[
-        Mappings, Record, Pending,
+        Mappings, Record, Pending, Groups,
     ]),
     command(Id::Sources, "sources", "sources", &["S"], "Show how the sources of lines stand, and switch each on or off")
         .only(&[Log])
@@ -510,6 +515,7 @@ pub static COMMANDS: &[Command] = &[
     command(Id::GoRecord, "go-record", "record", &["3", "A-3"], "Go to the record"),
     command(Id::GoLog, "go-log", "log", &["4", "A-4"], "Go to the log"),
     command(Id::GoPending, "go-pending", "pending", &["5", "A-5"], "Go to what waits and what is in flight"),
+    command(Id::GoGroups, "go-groups", "groups", &["6", "A-6"], "Go to the causes of the listed errors; where the screen has no room for them, show them"),
     command(Id::Down, "down", "down", &["j", "Down"], "One line down"),
     command(Id::Up, "up", "up", &["k", "Up"], "One line up"),
     command(Id::PageDown, "page-down", "page down", &["PgDn", "C-d", "C-f"], "One page down"),
@@ -517,6 +523,9 @@ pub static COMMANDS: &[Command] = &[
     command(Id::Top, "top", "top", &["g", "Home"], "To the first line"),
     command(Id::Bottom, "bottom", "bottom", &["G", "End"], "To the last line"),
     command(Id::Zoom, "zoom", "zoom", &["z"], "Give the pane the whole screen, or take it back").hinted(),
+    command(Id::Larger, "larger", "larger", &["+"], "Give the pane more room: columns where it stands beside others, else lines"),
+    command(Id::Smaller, "smaller", "smaller", &["-"], "Give the pane less room"),
+    command(Id::EqualSizes, "own-sizes", "own sizes", &["="], "Give all panes the room that they have by themselves"),
     command(
         Id::Copy,
         "copy",

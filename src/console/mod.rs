@@ -16,7 +16,7 @@
 //!
 //! The room is a tree; a file knows those on its own floor and below, the lowest first:
 //!
-//! 1. [`pane`], [`keys`], [`theme`], [`widgets`], [`term`]: names, and what draws or reads without knowing anything.
+//! 1. [`pane`], [`sizes`], [`keys`], [`theme`], [`widgets`], [`term`]: names, and what draws or reads without knowing anything.
 //! 2. [`command`]: the table of what one can do; [`keymap`], [`settings`], and the [`context`], which all may read.
 //! 3. [`effect`], [`msg`], [`outcome`]: what is to be done outside, what came of it, what a component asks of the others.
 //! 4. [`panes`], then [`overlays`]: the components. Each owns its state.
@@ -44,6 +44,7 @@ pub mod pane;
 pub mod panes;
 mod runtime;
 pub mod settings;
+pub mod sizes;
 pub mod term;
 pub mod theme;
 pub mod widgets;

@@ -14,6 +14,7 @@ use crate::client::operations::execute::{Plan, Targets};
 use crate::client::row::Linked;
 use crate::client::setup::shadow::{ShadowNews, ShadowOutcome, ShadowPreview};
 use crate::client::setup::{SetupOutcome, SetupPreview};
+use crate::console::theme::Background;
 use crate::domain::changes::dry_run::DryRun;
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::group::Group;
@@ -46,6 +47,8 @@ pub enum SendState {
 /// A message.
 #[derive(Debug)]
 pub enum Msg {
+    /// The terminal said what it draws on.
+    Background(Background),
     /// A key was pressed.
     Key(KeyEvent),
     /// The mouse did something.

@@ -1,7 +1,7 @@
 //! The panes by name: what has a place on the screen and may have the keys.
 
 /// A pane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Pane {
     /// Mappings and their counts.
     Mappings,
@@ -13,11 +13,14 @@ pub enum Pane {
     Log,
     /// What waits and what is in flight; it has the place of the errors while it is looked at.
     Pending,
+    /// The causes of the errors, on a wide screen.
+    Groups,
 }
 
 impl Pane {
     /// In the order of their numbers.
-    pub const ALL: [Pane; 5] = [Pane::Mappings, Pane::Errors, Pane::Record, Pane::Log, Pane::Pending];
+    pub const ALL: [Pane; 6] =
+        [Pane::Mappings, Pane::Errors, Pane::Record, Pane::Log, Pane::Pending, Pane::Groups];
 
     /// Its name.
     pub fn title(self) -> &'static str {
@@ -27,6 +30,7 @@ impl Pane {
             Pane::Record => "Record",
             Pane::Log => "Log",
             Pane::Pending => "Pending",
+            Pane::Groups => "Groups",
         }
     }
 

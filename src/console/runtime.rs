@@ -26,6 +26,7 @@ use super::app::{App, draw};
 use super::effect::Effect;
 use super::io::Io;
 use super::msg::Msg;
+use super::term::background::{self, TerminalInput};
 use super::term::clicks::Clicks;
 use super::term::guard::{self, TerminalGuard};
 use super::term::input::{Keys, TerminalEvent};
@@ -121,6 +122,7 @@ impl Screen {
     fn enter(&mut self) -> Result<()> {
         self.frames = Frames::default();
         self.terminal = terminal(&self.frames)?;
+        self.ask_background();
         self.app.dirty = true;
         self.open = true;
         self.asked = Instant::now();
@@ -151,6 +153,14 @@ impl Screen {
         }
     }
 
+    /// Asks the terminal what it draws on, where that makes a difference; the answer comes among the keys.
+    fn ask_background(&mut self) {
+        if self.app.ctx.theme.follows() {
+            self.frames.raw(background::ASK);
+            self.app.dirty = true;
+        }
+    }
+
     fn end(&mut self, ended: Result<Ended>) {
         self.open = false;
         self.ended = Some(ended);
@@ -163,6 +173,7 @@ impl Screen {
         let size = self.terminal.size()?;
         self.terminal.resize(Rect::from((Position::ORIGIN, size)))?;
         self.frames.raw(&[]);
+        self.ask_background();
         self.app.dirty = true;
         Ok(())
     }
@@ -198,19 +209,32 @@ impl Screen {
             return Some(read);
         }
         self.asked = Instant::now();
-        match read {
-            Ok(Input::Key(key)) => {
+        let event = match read {
+            Ok(TerminalInput::Event(event)) => event,
+            Ok(TerminalInput::Background(background)) => {
+                self.take(Msg::Background(background));
+                self.draw();
+                return None;
+            }
+            Err(_) => {
+                self.end(Ok(Ended::Left(Left::Quit)));
+                return None;
+            }
+        };
+        match event {
+            Input::Key(key) => {
                 failpoint::pass(failpoint::KEY);
                 self.take(Msg::Key(key));
             }
-            Ok(Input::Paste(text)) => self.take(Msg::Paste(text)),
-            Ok(Input::Mouse(event)) => {
+            Input::Paste(text) => self.take(Msg::Paste(text)),
+            Input::Mouse(event) => {
                 let twice = self.clicks.is_second(event, Instant::now());
                 self.take(if twice { Msg::DoubleClick(event) } else { Msg::Mouse(event) });
             }
-            Ok(Input::Resize(columns, lines)) => self.take(Msg::Resize(columns, lines)),
-            Ok(_) => {}
-            Err(_) => self.end(Ok(Ended::Left(Left::Quit))),
+            Input::Resize(columns, lines) => self.take(Msg::Resize(columns, lines)),
+            // Whoever comes back may have changed it elsewhere.
+            Input::FocusGained => self.ask_background(),
+            Input::FocusLost => {}
         }
         self.draw();
         None
@@ -266,7 +290,8 @@ pub(super) async fn run(
     let mut connection = OpenConnection::Opening { opening, file: options.file, waiting: Vec::new() };
     let shared = SharedScreen { screen: Arc::new(Mutex::new(Screen::new(app)?)), left: Arc::default() };
     loop {
-        let guard = TerminalGuard::take(options.mouse).wrap_err("cannot take the terminal")?;
+        let follows = shared.on(|screen| screen.app.ctx.theme.follows()).unwrap_or_default();
+        let guard = TerminalGuard::take(options.mouse, follows).wrap_err("cannot take the terminal")?;
         let Some(entered) = shared.on(Screen::enter) else { return broken().await };
         entered?;
         // A new reader each time: one that is only paused would go on reading the keys meant for the shell.

@@ -10,6 +10,7 @@ use crate::config::console::CopyTo;
 use super::columns::ErrorColumns;
 use super::keymap::Keymap;
 use super::pane::Pane;
+use super::sizes::PaneSizes;
 use super::theme::Theme;
 
 /// The settings.
@@ -41,6 +42,8 @@ pub struct Settings {
     pub columns: ErrorColumns,
     /// Whether a record's fields without a value are hidden, where somebody chose; otherwise where there is no room for all.
     pub fold_empty: Option<bool>,
+    /// How much room the panes have.
+    pub sizes: PaneSizes,
     /// The connection that shows.
     pub connection: String,
     /// What is said while it is opened.
@@ -70,6 +73,7 @@ impl Default for Settings {
             log_filters: BTreeMap::new(),
             columns: ErrorColumns::default(),
             fold_empty: None,
+            sizes: PaneSizes::default(),
             connection: String::new(),
             opening: "reading ...".to_owned(),
             notice: None,

@@ -25,4 +25,5 @@ mod setup;
 mod shadow;
 mod triage;
 mod unfold;
+mod wide;
 mod world;

@@ -48,6 +48,8 @@ pub struct Always {
     pub ascii: bool,
     /// No colours, for `NO_COLOR` and terminals that have none.
     pub no_color: bool,
+    /// There are colours enough to fit a background.
+    pub colorful: bool,
     /// What `auto` stands for, where the terminal says what its background is.
     pub background: Option<Background>,
     /// `[console.colors]`, by role.
@@ -146,6 +148,19 @@ impl Theme {
             (theme.colors, theme.ground) = (None, None);
         }
         Some(theme)
+    }
+
+    /// Whether it is another one on another background.
+    pub fn follows(self) -> bool {
+        self.name == "auto" && self.always.colorful && !self.always.no_color
+    }
+
+    /// The terminal says what it draws on.
+    pub fn on(mut self, background: Background) -> Theme {
+        if self.always.colorful {
+            self.always.background = Some(background);
+        }
+        self.chosen(self.name).unwrap_or(self)
     }
 
     /// A theme with some colours of one's own: `good = "#5fd700"`, `dim = "244"`, `bad = "lightred"`.
@@ -332,6 +347,23 @@ mod tests {
         assert_eq!(of(Some(Background::Light)), Theme::named("light").unwrap().good());
         assert_eq!(of(Some(Background::Dark)), Theme::named("dark").unwrap().good());
         assert_eq!(of(None), Theme::named("16").unwrap().good());
+    }
+
+    #[test]
+    fn a_background_that_is_told_later_is_followed_by_auto_alone() {
+        let always = Always { colorful: true, ..Always::default() };
+        let of = |name| Theme::configured(name, &BTreeMap::new(), always).unwrap();
+        assert!(of("auto").follows() && !of("dark").follows());
+        let auto = of("auto").on(Background::Light);
+        assert_eq!(auto.good(), Theme::named("light").unwrap().good());
+        assert_eq!(auto.on(Background::Dark).good(), Theme::named("dark").unwrap().good());
+        let dark = of("dark").on(Background::Light);
+        assert_eq!(dark.good(), Theme::named("dark").unwrap().good());
+        assert_eq!(dark.chosen("auto").unwrap(), auto, "it is remembered until auto is chosen");
+        let few = Theme::configured("auto", &BTreeMap::new(), Always::default()).unwrap();
+        assert_eq!((few.follows(), few.on(Background::Light)), (false, few), "sixteen colours fit any");
+        let plain = Always { no_color: true, ..always };
+        assert!(!Theme::configured("auto", &BTreeMap::new(), plain).unwrap().follows());
     }
 
     #[test]

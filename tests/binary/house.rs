@@ -80,7 +80,7 @@ const CIRCLES: [(&str, &[&str]); 7] = [
 /// The floors of the console, the lowest first: a file knows those of its own floor and of lower ones. So panes and
 /// overlays know no app: what they read is the context, and what they want of others is an outcome.
 const CONSOLE: [&[&str]; 7] = [
-    &["pane", "keys", "theme", "ascii", "term", "widgets", "invalid_setting", "columns"],
+    &["pane", "keys", "theme", "ascii", "term", "widgets", "invalid_setting", "columns", "sizes"],
     &["command", "keymap", "settings", "context"],
     &["effect", "outcome", "msg"],
     &["panes"],

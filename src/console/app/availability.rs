@@ -96,12 +96,17 @@ impl Command {
             Id::Thread | Id::Patterns | Id::KeepLines if pane == Pane::Log => open(app, pane),
             Id::Thread => unless(view(app).is_some(), "no record is open"),
             // They are grouped by the filter, whatever of the list came so far.
-            Id::Groups if !app.errors.loaded => None,
+            Id::GoGroups if app.has_groups() => None,
+            Id::Groups | Id::GoGroups if !app.errors.loaded => None,
+            Id::Larger | Id::Smaller if app.ctx.zoom => {
+                Some("the pane has the whole screen; z takes it back")
+            }
             Id::NextOpen
             | Id::PreviousOpen
             | Id::Mark
             | Id::MarkAll
             | Id::Groups
+            | Id::GoGroups
             | Id::OwnCause
             | Id::NoteCause
             | Id::MuteCause => unless(!app.errors.items.is_empty(), no_errors(app)),
@@ -221,6 +226,7 @@ impl Command {
         match self.id {
             Id::Open => !opens_what_shows(app, pane),
             Id::Filter => pane != Pane::Log,
+            Id::GoGroups => !app.has_groups(),
             Id::Back => pane == Pane::Errors && !app.ctx.zoom && app.errors.is_narrowed(),
             Id::Export
             | Id::Undo
@@ -311,6 +317,7 @@ fn open(app: &App, pane: Pane) -> Option<&'static str> {
         Pane::Mappings => unless(app.mapping().is_some(), "no mapping is there yet"),
         Pane::Log => unless(app.log.selected().is_some(), "no line is there yet"),
         Pane::Pending => unless(app.pending.selected().is_some(), "nothing waits"),
+        Pane::Groups => unless(app.groups.selected().is_some(), "no cause is there yet"),
         // What is read just now is opened when it comes.
         _ if !app.errors.loaded => None,
         _ => unless(app.errors.selected().is_some(), "there are no errors here"),

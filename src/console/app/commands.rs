@@ -128,13 +128,14 @@ impl App {
                 self.errors.want_end().into_iter().collect()
             }
             Id::Bottom => self.step(Step::Last),
-            Id::NextPane => self.go(self.neighbour(1)),
-            Id::PreviousPane => self.go(self.neighbour(3)),
+            Id::NextPane => self.go(self.neighbour(true)),
+            Id::PreviousPane => self.go(self.neighbour(false)),
             Id::GoMappings => self.go(Pane::Mappings),
             Id::GoErrors => self.go(Pane::Errors),
             Id::GoRecord => self.enter_record(),
             Id::GoLog => self.go(Pane::Log),
             Id::GoPending => self.go(Pane::Pending),
+            Id::GoGroups if self.has_groups() => self.go(Pane::Groups),
             Id::Open => self.open(),
             Id::Edit => self.edit(),
             Id::Retry => self.retry(),
@@ -183,7 +184,7 @@ impl App {
             }
             Id::NextOpen => self.next_open(true),
             Id::PreviousOpen => self.next_open(false),
-            Id::Groups => {
+            Id::Groups | Id::GoGroups => {
                 let filter = self.errors.asked_filter();
                 self.wait_for("grouping the errors by cause", Effect::LoadGroups(filter))
             }
@@ -252,6 +253,13 @@ impl App {
                 let settings = &app.ctx.settings;
                 Some(Menu::connections(&settings.connections, &settings.connection))
             }),
+            Id::Larger => self.resize(true),
+            Id::Smaller => self.resize(false),
+            Id::EqualSizes => {
+                let shape = layout::shape(&self.ctx);
+                self.ctx.settings.sizes.reset(shape);
+                self.resized()
+            }
             Id::Zoom => {
                 self.ctx.zoom = !self.ctx.zoom;
                 self.load_trends()
@@ -284,6 +292,29 @@ impl App {
             }
             Id::Suspend => vec![Effect::Suspend],
         }
+    }
+
+    /// Gives the pane more room, or less, as far as the others can spare it.
+    fn resize(&mut self, larger: bool) -> Vec<Effect> {
+        let (pane, shape) = (self.ctx.focus, layout::shape(&self.ctx));
+        let (before, place) = (self.ctx.settings.sizes.clone(), layout::place(&self.ctx, pane));
+        self.ctx.settings.sizes.step(shape, pane, larger);
+        if layout::place(&self.ctx, pane) == place {
+            self.ctx.settings.sizes = before;
+            let end = if larger { "large" } else { "small" };
+            self.say(
+                Tone::Neutral,
+                format!("{} is as {end} as it gets; = gives all panes their own size", pane.title()),
+            );
+            return Vec::new();
+        }
+        self.resized()
+    }
+
+    /// The selected lines stay in sight; what has room now is asked for.
+    fn resized(&mut self) -> Vec<Effect> {
+        Pane::ALL.into_iter().for_each(|pane| self.settle(pane));
+        self.load_trends()
     }
 
     pub(super) fn choose_remedy(&mut self) -> Vec<Effect> {

@@ -69,6 +69,9 @@ fn whole(app: &App, frame: &mut Frame) {
                 let beside = layout::shows(&app.ctx, Pane::Record);
                 panes::errors::draw(&app.ctx, &app.errors, open, beside, frame, slot);
             }
+            Pane::Groups => {
+                panes::groups::draw(&app.ctx, &app.groups, app.listed_group(), frame, slot);
+            }
             Pane::Pending => panes::pending::draw(&app.ctx, &app.pending, frame, slot),
             Pane::Record => record(app, frame, slot),
             Pane::Log => panes::log::draw(&app.ctx, &app.log, frame, slot),

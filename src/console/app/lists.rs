@@ -254,6 +254,7 @@ impl App {
             }
             Pane::Record => self.selection.record.as_ref().and_then(RecordPane::copied),
             Pane::Log => self.log.selected().map(|line| line.logfmt()),
+            Pane::Groups => self.groups.selected().map(|group| format!("{}: {}", group.code, group.template)),
             Pane::Pending => self
                 .pending
                 .selected()

@@ -1,9 +1,13 @@
 //! What the app asks for: of each kind one request at a time.
 
 use super::App;
+use super::layout;
 use crate::console::effect::Effect;
 use crate::console::pane::Pane;
 use crate::console::panes::record::RecordPane;
+
+/// A list of mappings of so many columns shows the last hour of each.
+const PICTURED: u16 = 70;
 
 impl App {
     /// Everything again.
@@ -71,7 +75,8 @@ impl App {
 
     /// The last hour of each mapping, where there is room to show it.
     pub(super) fn load_trends(&self) -> Vec<Effect> {
-        let shown = self.ctx.size.0 >= 140 || (self.ctx.zoom && self.ctx.focus == Pane::Mappings);
+        let shown = layout::place(&self.ctx, Pane::Mappings)
+            .is_some_and(|area| area.width >= PICTURED || self.ctx.zoom);
         if shown { vec![Effect::LoadTrends { minutes: 60, shares: false }] } else { Vec::new() }
     }
 }

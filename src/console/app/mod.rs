@@ -10,6 +10,7 @@ mod availability;
 mod away;
 mod commands;
 pub mod draw;
+mod groups;
 mod heroku;
 pub mod inflight;
 pub mod layout;
@@ -41,6 +42,7 @@ use super::context::{Context, Tone};
 use super::overlays::{Overlay, ShadowView};
 use super::pane::Pane;
 use super::panes::errors::ErrorsPane;
+use super::panes::groups::GroupsPane;
 use super::panes::log::LogPane;
 use super::panes::mappings::MappingsPane;
 use super::panes::pending::PendingPane;
@@ -64,6 +66,8 @@ pub struct App {
     pub mappings: MappingsPane,
     /// Errors.
     pub errors: ErrorsPane,
+    /// The causes of the errors.
+    pub groups: GroupsPane,
     /// The log.
     pub log: LogPane,
     /// What waits and what is in flight.
@@ -87,6 +91,7 @@ impl App {
             inflight: InFlightRequests::default(),
             mappings: MappingsPane::default(),
             errors: ErrorsPane::default(),
+            groups: GroupsPane::default(),
             log: LogPane::new(settings.log_memory),
             pending: PendingPane::default(),
             overlays: Vec::new(),

@@ -195,6 +195,13 @@ impl App {
             Pane::Mappings => (&self.mappings.cursor, self.ctx.mappings().len()),
             Pane::Errors => (&self.errors.cursor, self.errors.items.len()),
             Pane::Pending => (&self.pending.cursor, self.pending.items.len()),
+            Pane::Groups => {
+                let height = usize::from(area.height.saturating_sub(2));
+                let each = self.groups.lines_each(height);
+                let (cursor, len) = (&self.groups.cursor, self.groups.items.len());
+                let there = cursor.window(len, (height / each).max(1)).start + below / each;
+                return (below < height && there < len).then_some((there, cursor.at));
+            }
             Pane::Log => return Some((log::line_at(&self.ctx, &self.log, area, below)?, self.log.index())),
             Pane::Record => return None,
         };

@@ -21,9 +21,14 @@ impl App {
         isize::try_from(layout::page(&self.ctx, self.ctx.focus)).unwrap_or(10)
     }
 
-    /// The pane `by` places on among those that show. The record is left out while it has nothing to tell.
-    pub(super) fn neighbour(&self, by: usize) -> Pane {
-        let round = [Pane::Mappings, self.ctx.list, Pane::Record, Pane::Log];
+    /// The next pane, or the one before. The record is left out while it has nothing to tell, and the causes where the screen
+    /// has no room for them.
+    pub(super) fn neighbour(&self, forward: bool) -> Pane {
+        let mut round = vec![Pane::Mappings, self.ctx.list, Pane::Record, Pane::Log];
+        if self.has_groups() {
+            round.insert(1, Pane::Groups);
+        }
+        let by = if forward { 1 } else { round.len() - 1 };
         let mut at = round.iter().position(|pane| *pane == self.ctx.focus).unwrap_or(0);
         loop {
             at = (at + by) % round.len();
@@ -38,6 +43,7 @@ impl App {
         if pane == Pane::Record {
             return self.enter_record();
         }
+        let pane = if pane == Pane::Groups && !self.has_groups() { Pane::Errors } else { pane };
         self.ctx.focus = pane;
         if matches!(pane, Pane::Errors | Pane::Pending) {
             self.ctx.list = pane;
@@ -112,6 +118,11 @@ impl App {
                 self.errors.look_above();
             }
             Pane::Pending => self.pending.cursor.settle(self.pending.items.len(), height),
+            Pane::Groups => {
+                let height = height + 1;
+                let height = (height / self.groups.lines_each(height)).max(1);
+                self.groups.cursor.settle(self.groups.items.len(), height);
+            }
             Pane::Record | Pane::Log => {}
         }
     }
@@ -134,6 +145,10 @@ impl App {
             Pane::Pending => {
                 let more = self.pending.step(step);
                 more.into_iter().chain(self.debounce()).collect()
+            }
+            Pane::Groups => {
+                self.groups.cursor.step(step, self.groups.items.len());
+                Vec::new()
             }
             Pane::Record => {
                 if let Some(pane) = &mut self.selection.record {
@@ -221,6 +236,7 @@ impl App {
                 self.drill(&filter, None)
             }
             Pane::Log => self.open_of_line(),
+            Pane::Groups => self.list_group(),
             _ => match self.selected_row() {
                 Some(row) => {
                     self.errors.touched = true;
@@ -296,7 +312,7 @@ impl App {
             Pane::Errors => self.go(Pane::Mappings),
             Pane::Log if self.log.search.is_some() => self.of_log(|log| log.search = None),
             Pane::Log if !self.log.filter.is_empty() => self.filter_log(""),
-            Pane::Log | Pane::Pending => self.go(Pane::Errors),
+            Pane::Log | Pane::Pending | Pane::Groups => self.go(Pane::Errors),
             Pane::Mappings => {
                 self.say(Tone::Neutral, "q leaves the console");
                 Vec::new()

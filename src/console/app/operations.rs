@@ -39,7 +39,7 @@ impl App {
     pub(super) fn chosen_in(&self, pane: Pane) -> Option<(Targets, String)> {
         if pane == Pane::Record {
             let error = self.selection.record.as_ref()?.view.as_ref()?.error.as_ref()?;
-            return Some((Targets::Ids(vec![error.id]), format!("{} {}", error.table, error.row_id?)));
+            return Some((Targets::Ids(vec![error.id]), format!("{} {}", error.mapping, error.row_id?)));
         }
         self.errors.chosen()
     }

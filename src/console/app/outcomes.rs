@@ -104,7 +104,14 @@ impl App {
             Outcome::Say(tone, text) => self.say(tone, text),
             Outcome::Unsay => self.ctx.toast = None,
             Outcome::Columns(columns) => self.ctx.settings.columns = columns,
-            Outcome::Theme(name) => self.ctx.theme = self.ctx.theme.chosen(name).unwrap_or(self.ctx.theme),
+            Outcome::Theme(name) => {
+                let followed = self.ctx.theme.follows();
+                self.ctx.theme = self.ctx.theme.chosen(name).unwrap_or(self.ctx.theme);
+                // The terminal is asked for its background with the whole screen.
+                if self.ctx.theme.follows() && !followed {
+                    return vec![Effect::Redraw];
+                }
+            }
         }
         Vec::new()
     }

@@ -14,6 +14,7 @@ use crate::console::effect::Effect;
 use crate::console::overlays::Overlay;
 use crate::console::pane::Pane;
 use crate::console::panes::record::RecordPane;
+use crate::console::sizes::PaneSizes;
 
 impl App {
     /// Where it stands now.
@@ -34,6 +35,7 @@ impl App {
             log_saved: self.ctx.settings.log_filters.clone(),
             columns: self.ctx.settings.columns.kept(),
             fold_empty: self.ctx.settings.fold_empty,
+            sizes: self.ctx.settings.sizes.kept(),
             sources_off: self.log.sources.off().map(str::to_owned).collect(),
         }
     }
@@ -66,6 +68,7 @@ impl App {
         self.log.sources.switch_off(&state.sources_off);
         self.ctx.settings.columns = ErrorColumns::read(&state.columns);
         self.ctx.settings.fold_empty = state.fold_empty;
+        self.ctx.settings.sizes = PaneSizes::read(&state.sizes);
         self.errors.trail.typed.clone_from(&state.history);
         self.errors.sort = Sort::parse(&state.sort).unwrap_or_default();
         if Filter::parse(&state.filter, self.ctx.now).is_ok() {
@@ -92,6 +95,7 @@ impl App {
             self.ctx.list = Pane::Pending;
         }
         self.ctx.zoom = state.zoom;
+        self.leave_hidden();
         self.kept = Some(self.session());
         if let Some(notice) = self.ctx.settings.notice.take() {
             self.say(Tone::Bad, one_line(&notice));

@@ -22,7 +22,7 @@ use crate::domain::records::record::Relative;
 /// Rows that can be gone to by their names at most.
 const THINGS: usize = 1_000;
 /// Panes by their numbers.
-const PANES: [Pane; 5] = [Pane::Mappings, Pane::Errors, Pane::Record, Pane::Log, Pane::Pending];
+const PANES: [Pane; 6] = Pane::ALL;
 
 impl App {
     /// To the next error that needs a person, or to the one before; in the record, its record is opened.
@@ -127,7 +127,9 @@ impl App {
     pub(super) fn relatives_came(&mut self, row: &RowRef) -> Vec<Effect> {
         let wanted = self.navigation.to_parent.take();
         let shows = self.selection.record.as_ref().is_some_and(|pane| pane.row == *row);
-        if wanted.as_ref() == Some(row) && shows && self.overlays.is_empty() {
+        // Whoever went elsewhere meanwhile is left there.
+        let stayed = self.ctx.focus == Pane::Record;
+        if wanted.as_ref() == Some(row) && shows && stayed && self.overlays.is_empty() {
             return self.go_to_parent();
         }
         Vec::new()

@@ -25,6 +25,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     effects.extend(app.load_words());
     effects.extend(app.load_tally());
     effects.extend(app.find_parents());
+    effects.extend(app.load_causes());
     if app.overlays.is_empty() && std::mem::take(&mut app.selection.unfollowed) {
         effects.extend(app.debounce());
     }
@@ -56,7 +57,12 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Paste(text) => app.paste(&text),
         Msg::Resize(columns, lines) => {
             app.ctx.size = (columns, lines);
+            app.leave_hidden();
             vec![Effect::Redraw]
+        }
+        Msg::Background(background) => {
+            app.ctx.theme = app.ctx.theme.on(background);
+            Vec::new()
         }
         Msg::Tick(now) => app.tick(now),
         Msg::Event(event) => app.event(event),
@@ -111,8 +117,7 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::DryRunsDone(result) => app.all_tried(result),
         Msg::Groups { filter, result } => app.groups_came(&filter, result),
         Msg::GroupsRenewed { filter, result } => {
-            app.inflight.groups.finish();
-            app.renew_groups(&filter, result);
+            app.causes_came(&filter, result);
             Vec::new()
         }
         Msg::Standing(result) => {
@@ -213,7 +218,7 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::AuditRows { result: Ok(entries), .. } => {
-            if let Some(menu) = Menu::operation(&entries) {
+            if let Some(menu) = Menu::operation(&entries, |row| app.ctx.row_name(row)) {
                 app.lay(Overlay::Menu(menu));
             }
             Vec::new()

@@ -39,6 +39,8 @@ pub(super) enum MenuKind {
         /// The life of each, or why there is none.
         lives: Vec<Result<Life, &'static str>>,
     },
+    /// The colours; each shows as soon as it is selected. These are the ones that were chosen before.
+    Themes { before: &'static str },
     /// What a comparison of this table found: one side may be taken for all of it.
     Findings { table: String, report: Arc<VerifyReport> },
 }
@@ -109,9 +111,9 @@ impl Menu {
 
     /// A key.
     pub fn key(&mut self, key: KeyEvent) -> Vec<Outcome> {
-        let len = self.items.len();
+        let (len, at) = (self.items.len(), self.cursor.at);
         match key.code {
-            KeyCode::Esc | KeyCode::Char('q') => return vec![Outcome::Close],
+            KeyCode::Esc | KeyCode::Char('q') => return self.left(),
             KeyCode::Char('j') | KeyCode::Down => self.cursor.step(Step::Lines(1), len),
             KeyCode::Char('k') | KeyCode::Up => self.cursor.step(Step::Lines(-1), len),
             KeyCode::Enter => return self.chosen(self.cursor.at),
@@ -128,7 +130,18 @@ impl Menu {
             KeyCode::Char(letter) => return self.letter(letter).map_or(Vec::new(), Outcome::closing),
             _ => {}
         }
-        Vec::new()
+        // What is looked at shows.
+        let does = self.items.get(self.cursor.at).and_then(|item| item.does.clone());
+        let shows = matches!(self.kind, MenuKind::Themes { .. }) && self.cursor.at != at;
+        does.filter(|_| shows).into_iter().collect()
+    }
+
+    /// It is left without a choice: the colours are those of before.
+    fn left(&self) -> Vec<Outcome> {
+        match self.kind {
+            MenuKind::Themes { before } => Outcome::Theme(before).closing(),
+            _ => vec![Outcome::Close],
+        }
     }
 
     /// What a letter does to a list of this kind.
@@ -237,6 +250,7 @@ impl Menu {
             MenuKind::Findings { .. } => {
                 &[("Enter", "open"), ("s", "take Salesforce's"), ("p", "take PostgreSQL's"), ("Esc", "close")]
             }
+            MenuKind::Themes { .. } => &[("j k", "show"), ("Enter", "take"), ("Esc", "as before")],
             MenuKind::Plain if opens => &[("Enter", "open"), ("Esc", "close")],
             MenuKind::Plain => &[("Enter", "or its number does it"), ("Esc", "leave it")],
         }

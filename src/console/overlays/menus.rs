@@ -359,7 +359,8 @@ impl Menu {
         };
         let at = THEMES.iter().position(|name| *name == now).unwrap_or(0);
         let title = "Colours, until the console is left; console.theme keeps them".to_owned();
-        Menu::of(title, THEMES.iter().map(item).collect(), at)
+        let kind = MenuKind::Themes { before: THEMES[at] };
+        Menu { kind, ..Menu::of(title, THEMES.iter().map(item).collect(), at) }
     }
 
     /// The connections of the configuration; the cursor rests on the one that shows.
@@ -463,12 +464,12 @@ impl Menu {
         Menu::of("What Salesforce would say, mapping by mapping".to_owned(), items, 0)
     }
 
-    /// The rows of an operation; choosing one opens it.
-    pub fn operation(entries: &[AuditEntry]) -> Option<Menu> {
+    /// The rows of an operation, called as `name` calls them; choosing one opens it.
+    pub fn operation(entries: &[AuditEntry], name: impl Fn(&RowRef) -> String) -> Option<Menu> {
         let first = entries.first()?;
         let item = |entry: &AuditEntry| {
             let row = entry.row.map(|row| RowRef { table: entry.table.clone(), row });
-            let name = row.as_ref().map_or(entry.table.clone(), |at| format!("{} {}", at.table, at.row));
+            let name = row.as_ref().map_or(entry.table.clone(), &name);
             MenuItem {
                 number: None,
                 text: format!("{name}  {}", entry.text()),

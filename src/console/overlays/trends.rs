@@ -162,7 +162,10 @@ fn throughput(ctx: &Context, trends: &Trends, area: Rect) -> Vec<Line<'static>> 
     // One scale for all mappings in a column: what is small beside another one looks small.
     let tops = parts.map(|of| top(all, each, of));
     let mut lines = vec![columns.head(ctx)];
-    lines.extend(all.iter().take(usize::from(area.height).saturating_sub(2)).map(|trend| {
+    let room = usize::from(area.height).saturating_sub(2);
+    // One line tells what there is no room for.
+    let shown = if all.len() > room { room.saturating_sub(1) } else { all.len() };
+    lines.extend(all.iter().take(shown).map(|trend| {
         let mut line = Line::from(format!(" {} ", fit(&trend.mapping, columns.name)));
         for ((of, top), style) in parts.into_iter().zip(tops).zip(styles) {
             let values: Vec<i64> = trend.minutes.iter().map(of).collect();
@@ -171,6 +174,10 @@ fn throughput(ctx: &Context, trends: &Trends, area: Rect) -> Vec<Line<'static>> 
         }
         line
     }));
+    if shown < all.len() {
+        let text = format!(" +{} mappings more; z in the mappings shows each alone", all.len() - shown);
+        lines.push(Line::from(Span::styled(text, theme.dim())));
+    }
     let minutes = all.iter().map(|trend| trend.minutes.len()).max().unwrap_or(0);
     let cells = fold(&vec![0; minutes], each).len();
     let highest = parts.map(|of| all.iter().flat_map(|trend| &trend.minutes).map(of).max().unwrap_or(0));

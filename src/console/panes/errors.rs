@@ -153,7 +153,7 @@ impl ErrorsPane {
         }
         let error = self.selected()?;
         let row = error.row_id?;
-        Some((Targets::Ids(vec![error.id]), format!("{} {row}", error.table)))
+        Some((Targets::Ids(vec![error.id]), format!("{} {row}", error.mapping)))
     }
 
     /// How many errors the list has, in words.
@@ -210,13 +210,18 @@ impl ErrorsPane {
 
     /// The filter as it is asked for: with what needs nobody left out, where that is wanted.
     pub fn asked_filter(&self) -> String {
+        self.asked(&self.filter)
+    }
+
+    /// What is asked for where this was typed.
+    pub fn asked(&self, typed: &str) -> String {
         // Whoever names a state, or an operation, means just that.
-        let named = Filter::parse(&self.filter, DateTime::UNIX_EPOCH).is_ok_and(|filter| {
+        let named = Filter::parse(typed, DateTime::UNIX_EPOCH).is_ok_and(|filter| {
             let states =
                 |of: &Term| matches!(of, Term::State(_) | Term::Person | Term::Standing | Term::Operation(_));
             filter.terms.iter().any(|asked| states(&asked.term))
         });
-        match (self.everything || named, self.filter.as_str()) {
+        match (self.everything || named, typed) {
             (true, filter) => filter.to_owned(),
             // Before what was typed, where a quote may stand open.
             (false, filter) => format!("{PERSON} {filter}").trim().to_owned(),

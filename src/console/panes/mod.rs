@@ -1,6 +1,7 @@
 //! The panes: what each knows, and how it is drawn.
 
 pub mod errors;
+pub mod groups;
 pub mod log;
 pub mod mappings;
 pub mod pending;
@@ -43,10 +44,16 @@ pub(super) fn corner(width: u16) -> usize {
 
 /// The frame of a pane with its number, its name and what it shows now.
 pub(super) fn frame<'a>(ctx: &Context, slot: Slot, shows: &str, right: &str) -> Block<'a> {
+    frame_with(ctx, slot, shows, Span::styled(right.to_owned(), ctx.theme.dim()))
+}
+
+/// The same with looks of its own for what stands in the corner.
+pub(super) fn frame_with<'a>(ctx: &Context, slot: Slot, shows: &str, right: Span<'_>) -> Block<'a> {
     let Slot { pane, area, has_keys: focused } = slot;
     let theme = ctx.theme;
     let width = usize::from(area.width);
-    let right = sanitize(right);
+    let style = right.style;
+    let right = sanitize(&right.content);
     // The two lists share one place, and their names the frame: the one that shows stands out.
     let names: Vec<Pane> = match pane {
         Pane::Errors | Pane::Pending if width > NAMES + right.width() + 7 => {
@@ -73,7 +80,7 @@ pub(super) fn frame<'a>(ctx: &Context, slot: Slot, shows: &str, right: &str) -> 
         .border_style(theme.border(focused))
         .title(Line::from(title));
     if !right.is_empty() {
-        block = block.title(Line::from(Span::styled(format!(" {right} "), theme.dim())).right_aligned());
+        block = block.title(Line::from(Span::styled(format!(" {right} "), style)).right_aligned());
     }
     block
 }

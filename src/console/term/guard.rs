@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Once, OnceLock};
 
 use crossterm::cursor::{Hide, Show};
-use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange};
 use crossterm::queue;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,8 @@ const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Whether the mouse is.
 static MOUSE: AtomicBool = AtomicBool::new(false);
+/// Whether it tells when it gets the focus.
+static FOCUS: AtomicBool = AtomicBool::new(false);
 /// Cancelled when some thread panicked.
 static PANICKED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 /// Cancelled when that panic was reported.
@@ -32,11 +34,12 @@ static SPARED: OnceLock<fn(&PanicHookInfo<'_>) -> bool> = OnceLock::new();
 pub struct TerminalGuard(());
 
 impl TerminalGuard {
-    /// Takes the terminal, and the mouse where that is wanted.
+    /// Takes the terminal, and the mouse where that is wanted; where its background is followed, it tells when it gets the
+    /// focus.
     ///
     /// # Errors
     /// When it cannot be put into raw mode.
-    pub fn take(mouse: bool) -> io::Result<TerminalGuard> {
+    pub fn take(mouse: bool, follows: bool) -> io::Result<TerminalGuard> {
         install_panic_hook();
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
@@ -45,6 +48,10 @@ impl TerminalGuard {
         if mouse {
             out.extend_from_slice(MOUSE_ON);
             MOUSE.store(true, Ordering::SeqCst);
+        }
+        if follows {
+            queue!(out, EnableFocusChange)?;
+            FOCUS.store(true, Ordering::SeqCst);
         }
         io::stdout().write_all(&out)?;
         io::stdout().flush()?;
@@ -66,6 +73,9 @@ fn give_back() {
     let mut out = Vec::new();
     if MOUSE.swap(false, Ordering::SeqCst) {
         out.extend_from_slice(MOUSE_OFF);
+    }
+    if FOCUS.swap(false, Ordering::SeqCst) {
+        let _ = queue!(out, DisableFocusChange);
     }
     let _ = queue!(out, DisableBracketedPaste, LeaveAlternateScreen, Show);
     let mut stdout = io::stdout();

@@ -8,16 +8,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossterm::event::{self, Event, EventStream};
+use crossterm::event::{self, EventStream};
 use tokio::sync::oneshot;
+
+use super::background::{BackgroundAnswer, TerminalInput};
 
 /// How long the reader may take to let go of the terminal.
 const LET_GO: Duration = Duration::from_millis(300);
 /// A wait that only a key or the end of reading ends; crossterm has none without an end.
 const LONG: Duration = Duration::from_secs(3_600);
+/// How long what follows a key may take that may begin an answer of the terminal, which is sent in one piece.
+const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// What is read from a terminal, or why nothing more is.
-pub type TerminalEvent = io::Result<Event>;
+pub type TerminalEvent = io::Result<TerminalInput>;
 
 /// The keys as they come. What was read and not taken when reading stops is there when it begins again.
 #[derive(Debug, Default)]
@@ -78,6 +82,7 @@ fn read(
     mut take: impl FnMut(TerminalEvent) -> Option<TerminalEvent>,
     stop: &AtomicBool,
 ) -> VecDeque<TerminalEvent> {
+    let mut answer = BackgroundAnswer::default();
     loop {
         while let Some(event) = unread.pop_front() {
             if let Some(event) = take(event) {
@@ -88,9 +93,12 @@ fn read(
         if stop.load(Ordering::SeqCst) {
             return unread;
         }
-        match event::poll(LONG) {
-            Ok(true) => unread.push_back(event::read()),
-            Ok(false) => {}
+        match event::poll(if answer.is_begun() { AT_ONCE } else { LONG }) {
+            Ok(true) => match event::read() {
+                Ok(event) => unread.extend(answer.take(event).into_iter().map(Ok)),
+                Err(error) => unread.push_back(Err(error)),
+            },
+            Ok(false) => unread.extend(answer.release().into_iter().map(Ok)),
             Err(error) => {
                 unread.push_back(Err(error));
                 stop.store(true, Ordering::SeqCst);

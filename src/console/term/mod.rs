@@ -4,6 +4,7 @@
 //! full CPU for ever: a watchdog thread waits for the hang-up and ends the console. And `ratatui::restore` prints its
 //! failure to a dead terminal, which panics inside the panic hook and aborts: our guard ignores every failure.
 
+pub mod background;
 pub mod clicks;
 pub mod clipboard;
 pub mod failpoint;

@@ -477,13 +477,16 @@ fn a_filter_by_anybodys_value_is_harmless_in_a_title() {
 
 /// A console in which everything is there and two connections are, in a pane.
 fn standing_in(pane: Pane) -> App {
-    let mut app = full((120, 40));
+    // The causes need the room.
+    let mut app = full(if pane == Pane::Groups { (160, 40) } else { (120, 40) });
     let named = |name: &str| Connection { name: name.to_owned(), environment: "demo".to_owned() };
     app.ctx.settings.connections = vec![named("acme"), named("other")];
     press(&mut app, "j Enter");
     let failing = super::world::contested();
     update(&mut app, Msg::Record { row: jane(), result: Box::new(Ok(failing)) });
     app.pending.take(super::world::pending(), false, 100);
+    let groups = super::world::groups();
+    update(&mut app, Msg::GroupsRenewed { filter: "needs:person".to_owned(), result: Ok(groups) });
     press(&mut app, &format!("A-{}", pane.number()));
     app
 }

@@ -376,7 +376,8 @@ pub(in crate::postgres) async fn forget_comparisons(
     transaction.execute(&sql, &[&mappings]).await.context("resolve what comparisons found").map(drop)
 }
 
-/// Lists findings as errors. What is listed of a row for another reason stays: that is to be put right first.
+/// Lists findings as errors. What is listed of a row for another reason stays: that is to be put right first. A finding that was
+/// listed and is as it was keeps its time, and with it its place: that somebody looked is no news.
 async fn list(
     transaction: &Transaction<'_>,
     grouping: &Grouping,
@@ -397,7 +398,12 @@ async fn list(
              message text, fields jsonb, fingerprint text)
          ON CONFLICT {target} DO UPDATE SET sfid = excluded.sfid, code = excluded.code, category = excluded.category,
              class = excluded.class, message = excluded.message, fields = excluded.fields,
-             fingerprint = excluded.fingerprint, last_seen = clock_timestamp(), next_retry_at = NULL,
+             fingerprint = excluded.fingerprint, next_retry_at = NULL,
+             last_seen = CASE WHEN known.state = 'retrying'
+                     OR (known.sfid, known.code, known.message, known.fields, known.fingerprint)
+                         IS DISTINCT FROM
+                         (excluded.sfid, excluded.code, excluded.message, excluded.fields, excluded.fingerprint)
+                 THEN clock_timestamp() ELSE known.last_seen END,
              state = CASE WHEN known.state = 'ignored' AND known.fingerprint = excluded.fingerprint THEN 'ignored'
                  ELSE 'open' END
          WHERE known.op = '{OP}'"

@@ -22,7 +22,10 @@ const PICTURED: u16 = 16;
 
 /// Draws the pane.
 pub fn draw(ctx: &Context, pane: &LogPane, frame: &mut Frame, slot: Slot) {
-    let block = panes::frame(ctx, slot, &shows(pane), &state(ctx, pane));
+    // One that stands still is easily taken for one in which nothing happens.
+    let style = if pane.following { ctx.theme.dim() } else { ctx.theme.warn() };
+    let state = Span::styled(state(ctx, pane), style);
+    let block = panes::frame_with(ctx, slot, &shows(pane), state);
     let whole_pane = block.inner(slot.area);
     frame.render_widget(block, slot.area);
     let [picture, inner] = parts(ctx, pane, whole_pane);
@@ -123,7 +126,8 @@ fn state(ctx: &Context, pane: &LogPane) -> String {
     let standing = match (pane.following, pane.new_below) {
         (true, _) => "following".to_owned(),
         (false, 0) => "paused".to_owned(),
-        (false, new) => format!("paused, {} new below", count(new as i64, 0)),
+        (false, new) if ctx.focus == Pane::Log => format!("paused, {} new below", count(new as i64, 0)),
+        (false, new) => format!("paused, {} new · {} G follows", count(new as i64, 0), Pane::Log.number()),
     };
     let day = pane.selected().filter(|_| !pane.following).map(|line| ctx.local(line.time).format("%b %d · "));
     let first = match pane.older {

@@ -16,6 +16,9 @@ use super::fields::WHAT;
 use super::part::{Part, View};
 use super::{Lazy, RecordPane, RecordTab};
 
+/// Columns of what happened.
+const WHAT: usize = 16;
+
 /// All lines of the view, which of them is the selected one, and which part of what it lists shows.
 pub(super) fn lines(ctx: &Context, pane: &RecordPane, view: &RecordView, inner: Rect) -> View {
     let width = usize::from(inner.width);
@@ -89,12 +92,13 @@ fn attempts(ctx: &Context, pane: &RecordPane, view: &RecordView, inner: Rect) ->
     let room = height.saturating_sub(call.len()).clamp(3.min(height), view.history.len().max(3));
     let (mut lines, at, part) = listed(ctx, &view.history, cursor, room, |entry| attempt(ctx, entry, width));
     let left = height.saturating_sub(lines.len());
-    let cut = call.len().saturating_sub(left);
-    lines.extend(call.into_iter().take(if cut > 0 { left.saturating_sub(1) } else { left }));
-    if cut > 0 && left > 0 {
-        let more = format!(" … {} more lines; z gives them the screen", cut + 1);
-        lines.push(Line::from(Span::styled(clip(&more, width), ctx.theme.dim())));
-    }
+    let cut = call.len().checked_sub(left).filter(|cut| *cut > 0 && left > 0);
+    // The line that tells of the rest takes the place of one more.
+    lines.extend(call.into_iter().take(left.saturating_sub(usize::from(cut.is_some()))));
+    lines.extend(cut.map(|cut| {
+        let key = if ctx.zoom { "" } else { "; z shows more of them" };
+        Line::from(Span::styled(clip(&format!("  +{} lines{key}", cut + 1), width), ctx.theme.dim()))
+    }));
     (lines, at, part)
 }
 
@@ -106,11 +110,11 @@ fn attempt(ctx: &Context, entry: &HistoryEntry, width: usize) -> Line<'static> {
         _ => theme.text(),
     };
     let time = ctx.local(entry.at).format(" %b %d %H:%M:%S ").to_string();
-    let room = width.saturating_sub(time.len() + WHAT);
+    let room = width.saturating_sub(time.len() + WHAT + 1);
     Line::from(vec![
         Span::styled(time, theme.dim()),
-        cell(&clip(&entry.what, WHAT - 1), WHAT, style),
-        Span::styled(clip(&entry.text, room), theme.text()),
+        cell(&entry.what, WHAT, style),
+        Span::styled(format!(" {}", clip(&entry.text, room)), theme.text()),
     ])
 }
 
@@ -144,10 +148,12 @@ fn relative(ctx: &Context, relative: &Relative, width: usize) -> Line<'static> {
         _ => theme.warn(),
     };
     let name = format!("{} {}", relative.mapping, relative.row.row);
-    let rest = width.saturating_sub(8 + 26 + 14);
+    // The field that binds them needs room, too.
+    let named = width.saturating_sub(8 + 14 + 30).clamp(16, 26);
+    let rest = width.saturating_sub(8 + named + 14);
     Line::from(vec![
         Span::styled(format!(" {what:<7}"), theme.dim()),
-        cell(&name, 26, theme.text()),
+        cell(&name, named, theme.text()),
         cell(&relative.unit, 14, style),
         Span::styled(
             fit(

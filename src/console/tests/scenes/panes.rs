@@ -480,7 +480,7 @@ fn logs() -> Vec<Scene> {
         (
             "log",
             &[
-                (Dim, "Nov 20 · paused"),
+                (Warn, "Nov 20 · paused"),
                 (Dim, "info"),
                 (Selected, "3 of 200 rejected"),
                 (Bad, "ERROR"),
@@ -527,7 +527,7 @@ fn logs() -> Vec<Scene> {
             "log_gap_and_search",
             &[
                 (Any, "· search lead"),
-                (Dim, "Nov 20 · UTC · paused"),
+                (Warn, "Nov 20 · UTC · paused"),
                 (Any, "1,234 lines are missing: the store was too slow"),
                 (Plain, "· times are in UTC"),
             ],

@@ -175,6 +175,7 @@ fn selected(app: &App) -> Option<String> {
             pane.selected()?.0.name.clone()
         }
         Pane::Log => app.log.selected()?.message().to_owned(),
+        Pane::Groups => app.groups.selected()?.template.clone(),
     };
     Some(sanitize(&told).chars().take(5).collect())
 }
