@@ -28,6 +28,7 @@ use crate::logs::source::{self, Batch, LogSource, LogSources, ReadManner};
 use super::copy::{self, at_home};
 use super::effect::{AlertChange, CauseChange, Effect, SetupRequest};
 use super::msg::{Msg, SendState};
+use super::overlays::MOST_GROUPS;
 use super::panes::{log, record};
 use super::term::failpoint;
 
@@ -235,12 +236,23 @@ impl Doing {
                 Msg::Debounced(number)
             }
             Effect::LoadGroups(filter) => {
-                let result = client.groups(&filter, 200).await;
+                let result = client.groups(&filter, MOST_GROUPS).await;
                 Msg::Groups { filter, result }
             }
             Effect::RenewGroups(filter) => {
-                let result = client.groups(&filter, 200).await;
+                let result = client.groups(&filter, MOST_GROUPS).await;
                 Msg::GroupsRenewed { filter, result }
+            }
+            Effect::LoadAbout(mapping) => {
+                let result = Box::new(client.about_mapping(&mapping).await);
+                Msg::About { mapping, result }
+            }
+            Effect::LoadGroupHours(filter) => {
+                let result = client.group_hours(&filter).await;
+                Msg::GroupHours { filter, result }
+            }
+            Effect::LoadFit { group, filter, count } => {
+                Msg::Fit { group, count, result: client.remedy_fit(&filter).await }
             }
             Effect::LoadStanding => {
                 let query =

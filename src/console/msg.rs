@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, MouseEvent};
 
+use crate::client::about::AboutMapping;
 use crate::client::alerts::AlertsView;
 use crate::client::api::{ClientError, Count, ErrorPage, Event};
 use crate::client::heroku::HerokuListed;
@@ -16,6 +17,7 @@ use crate::client::setup::{SetupOutcome, SetupPreview};
 use crate::domain::changes::dry_run::DryRun;
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::group::Group;
+use crate::domain::errors::group_hours::{GroupHours, RemedyFit};
 use crate::domain::errors::summary::{Blocked, Summary};
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::health::review::Health;
@@ -166,6 +168,29 @@ pub enum Msg {
         filter: String,
         /// The groups.
         result: Result<Vec<Group>, ClientError>,
+    },
+    /// All that is told of a mapping.
+    About {
+        /// Its name.
+        mapping: String,
+        /// What is told.
+        result: Box<Result<AboutMapping, ClientError>>,
+    },
+    /// When the errors of groups came within the last hour.
+    GroupHours {
+        /// The filter of the errors.
+        filter: String,
+        /// When.
+        result: Result<GroupHours, ClientError>,
+    },
+    /// Of how many errors of a group the first remedy mends the row.
+    Fit {
+        /// The group.
+        group: String,
+        /// How many it had then.
+        count: i64,
+        /// Of how many.
+        result: Result<RemedyFit, ClientError>,
     },
     /// Conditions of mappings and of the connection that stand.
     Standing(Result<ErrorPage, ClientError>),

@@ -10,6 +10,7 @@ mod availability;
 mod away;
 mod commands;
 pub mod draw;
+mod groups;
 mod heroku;
 pub mod inflight;
 pub mod layout;

@@ -69,6 +69,10 @@ impl App {
     /// Does the remedy with the number that was pressed; where none has one, the pane with it gets the keys.
     pub(super) fn numbered(&mut self) -> Vec<Effect> {
         let Some(number) = self.navigation.digit else { return self.choose_remedy() };
+        if self.ctx.focus == Pane::Mappings {
+            let pane = number.checked_sub(1).and_then(|at| PANES.get(at));
+            return self.numbered_cause(number).or_else(|| Some(self.go(*pane?))).unwrap_or_default();
+        }
         match (self.numbered_remedies(), number.checked_sub(1).and_then(|at| PANES.get(at))) {
             (Some(_), _) if !self.stays() => self.choose(App::remedies),
             (Some(menu), _) => match menu.numbered(number) {
@@ -138,8 +142,8 @@ impl App {
         let list = |filter: String| Outcome::List { filter, label: None };
         let mappings = self.ctx.mappings().iter().map(|mapping| Thing {
             title: mapping.name.clone(),
-            doc: "the errors of this mapping".to_owned(),
-            does: list(format!("mapping:{}", mapping.name)),
+            doc: "this mapping: its causes, its last runs, its rules".to_owned(),
+            does: Outcome::LookAtMapping(mapping.name.clone()),
         });
         let codes: BTreeSet<&str> = self.errors.items.iter().map(|error| error.code.as_str()).collect();
         let codes = codes.into_iter().map(|code| Thing {

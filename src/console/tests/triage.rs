@@ -211,7 +211,7 @@ fn marked_errors_are_mended_after_a_table_and_counted_until_salesforce_has_answe
     assert!(matches!(&effects[..], [Effect::Plan { kind: OperationKind::Mend, .. }]), "{effects:?}");
     update(&mut app, Msg::Planned(Ok(mending(9))));
     let screen = text(&app);
-    for told in ["value now", "becomes", "These need a person:"] {
+    for told in ["value now", "becomes", "▲ 1 needs a person; p lists them"] {
         assert!(screen.contains(told), "{told}\n{screen}");
     }
     assert!(matches!(&press(&mut app, "y")[..], [Effect::Execute { .. }]));
