@@ -343,6 +343,14 @@ impl Doing {
                     Some((mapping, row)) => client.find(row.trim(), Some(mapping.trim())).await,
                     None => client.find(&text, None).await,
                 };
+                if result.as_ref().is_ok_and(Vec::is_empty) {
+                    // Nothing has it for an id: it may be a name.
+                    match client.find_named(&text).await {
+                        Ok(found) if found.records.is_empty() => {}
+                        Ok(found) => return Some(Msg::Named { text, found }),
+                        Err(refused) => return Some(Msg::Found { text, result: Err(refused) }),
+                    }
+                }
                 Msg::Found { text, result }
             }
             Effect::LoadDuplicate(row) => {

@@ -25,6 +25,7 @@ use crate::domain::names::RowRef;
 use crate::domain::operations::answer::{Answer, Tally};
 use crate::domain::operations::operation::{AuditEntry, AuditRecord, Progress, Report};
 use crate::domain::records::duplicate::Duplicate;
+use crate::domain::records::named::NamedRecords;
 use crate::domain::records::record::{Hit, RecordView, Relative, SalesforceValues};
 use crate::domain::records::verify::Stage;
 use crate::domain::records::verify::VerifyReport;
@@ -212,14 +213,14 @@ pub enum Msg {
         /// What they say.
         result: Result<Vec<Summary>, ClientError>,
     },
-    /// Records that a lookup may name, each with its id and its name.
+    /// Records that a lookup may name.
     Parents {
         /// The lookup's column.
         column: String,
         /// What their names have in them.
         text: String,
         /// The records.
-        found: Result<Vec<(String, String)>, ClientError>,
+        found: Result<NamedRecords, ClientError>,
     },
     /// How many errors of a group need a person.
     CauseCounted {
@@ -312,6 +313,13 @@ pub enum Msg {
         text: String,
         /// What was found.
         result: Result<Vec<Hit>, ClientError>,
+    },
+    /// Rows that were looked for by their names, where nothing else fits.
+    Named {
+        /// By what.
+        text: String,
+        /// What was found.
+        found: NamedRecords,
     },
     /// What linking came to.
     Linked {

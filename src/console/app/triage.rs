@@ -17,6 +17,7 @@ use crate::domain::errors::summary::Summary;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::RowRef;
 use crate::domain::operations::answer::{Answer, Tally};
+use crate::domain::records::named::NamedRecords;
 use crate::domain::records::record::Relative;
 
 /// Rows that can be gone to by their names at most.
@@ -260,7 +261,7 @@ impl App {
         &mut self,
         column: &str,
         text: &str,
-        found: Result<Vec<(String, String)>, ClientError>,
+        found: Result<NamedRecords, ClientError>,
     ) {
         self.inflight.parents.finish();
         if let Some(Overlay::Editor(editor)) = self.overlays.last_mut() {

@@ -224,6 +224,7 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
             app.say_refused(&refused);
             Vec::new()
         }
+        Msg::Named { text, found } => app.found_named(&text, &found),
         Msg::Found { text, result } => app.found(&text, result),
         Msg::Linked { row, result } => {
             app.selection.came_of(&row);

@@ -6,6 +6,7 @@ use super::menu::{Menu, MenuItem, MenuKind, NO_DIGIT};
 use crate::client::api::ClientError;
 use crate::config::console::THEMES;
 use crate::console::command::COMMANDS;
+use crate::console::context::Context;
 use crate::console::effect::Effect;
 use crate::console::outcome::Outcome;
 use crate::console::pane::Pane;
@@ -22,6 +23,7 @@ use crate::domain::mappings::field::Field;
 use crate::domain::mappings::strategy::Strategy;
 use crate::domain::names::RowRef;
 use crate::domain::operations::operation::AuditEntry;
+use crate::domain::records::named::{NamedRecord, NamedRecords};
 use crate::domain::records::record::{Diagnosis, Hit};
 use crate::domain::records::verify::{Finding, VerifyReport};
 use crate::domain::reports::overview::MappingStatus;
@@ -213,6 +215,19 @@ impl Menu {
         let items: Vec<MenuItem> = hits.iter().map(item).collect();
         let menu = Menu::of(format!("Rows found by {text}"), items, 0);
         (!hits.is_empty()).then_some(menu)
+    }
+
+    /// The rows whose names have a text in them; choosing one opens it.
+    pub fn named(ctx: &Context, text: &str, found: &NamedRecords) -> Menu {
+        let item = |record: &NamedRecord| MenuItem {
+            number: None,
+            text: format!("{}  {}", ctx.row_name(&record.row), record.name),
+            note: record.telling.clone(),
+            does: Some(Outcome::OpenRow(record.row.clone())),
+        };
+        let only = if found.only_beginnings { "; of large tables only those that begin so" } else { "" };
+        let items = found.records.iter().map(item).collect();
+        Menu::of(format!("Rows named {text}{only}"), items, 0)
     }
 
     /// The orders of the errors; the cursor rests on the one in force, which turns round.

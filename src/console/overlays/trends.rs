@@ -11,7 +11,7 @@ use crate::console::context::Context;
 use crate::console::effect::Effect;
 use crate::console::outcome::Outcome;
 use crate::console::widgets::cells::{count, fit, short, wrap};
-use crate::console::widgets::charts::{bar, fold, sparkline};
+use crate::console::widgets::charts::{fold, sparkline, thin_bar};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::console::widgets::scroll::beyond;
 use crate::domain::reports::trend::{ErrorShare, Minute, Trend};
@@ -120,11 +120,13 @@ impl Columns {
         format!(" {} ", short(number, self.number - 1))
     }
 
-    fn head(&self, ctx: &Context) -> Line<'static> {
+    /// The heads; of mappings that have no room it is told how many there are.
+    fn head(&self, ctx: &Context, hidden: usize) -> Line<'static> {
         let width = self.picture + self.number + 1;
         let taken = if width >= 20 { "taken by Salesforce" } else { "taken" };
         let titles: String = [taken, "rejected", "read"].map(|title| fit(title, width)).concat();
-        let text = format!(" {} {titles}", fit("mapping", self.name));
+        let name = if hidden > 0 { format!("mapping +{hidden}") } else { "mapping".to_owned() };
+        let text = format!(" {} {titles}", fit(&name, self.name));
         Line::from(Span::styled(text, ctx.theme.label()))
     }
 
@@ -161,8 +163,9 @@ fn throughput(ctx: &Context, trends: &Trends, area: Rect) -> Vec<Line<'static>> 
     let styles = [theme.good(), theme.bad(), theme.key()];
     // One scale for all mappings in a column: what is small beside another one looks small.
     let tops = parts.map(|of| top(all, each, of));
-    let mut lines = vec![columns.head(ctx)];
-    lines.extend(all.iter().take(usize::from(area.height).saturating_sub(2)).map(|trend| {
+    let room = usize::from(area.height).saturating_sub(2);
+    let mut lines = vec![columns.head(ctx, all.len().saturating_sub(room))];
+    lines.extend(all.iter().take(room).map(|trend| {
         let mut line = Line::from(format!(" {} ", fit(&trend.mapping, columns.name)));
         for ((of, top), style) in parts.into_iter().zip(tops).zip(styles) {
             let values: Vec<i64> = trend.minutes.iter().map(of).collect();
@@ -213,7 +216,7 @@ fn causes(ctx: &Context, trends: &Trends, area: Rect) -> (Vec<Line<'static>>, Op
     for at in window {
         let share = &shares[at];
         // The bar of the chosen one stays a bar.
-        let picture = Span::styled(fit(&bar(share.count, highest, room), room), theme.warn());
+        let picture = Span::styled(fit(&thin_bar(share.count, highest, room), room), theme.warn());
         let line = Line::from(vec![
             Span::styled(format!(" {}", fit(share.category.word(), 11)), theme.dim()),
             Span::raw(format!("{} ", fit(&share.code, code - 1))),

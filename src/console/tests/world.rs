@@ -33,6 +33,7 @@ use crate::domain::errors::sync_error::{Category, Class, ErrorState, SyncError};
 use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
+use crate::domain::records::named::{NamedRecord, NamedRecords};
 use crate::domain::records::record::{
     Conflict, HistoryEntry, RecordView, SalesforceState, SalesforceValues, Sending,
 };
@@ -418,6 +419,18 @@ pub fn about() -> AboutMapping {
         by_default: 21,
         set_by: [("strategy".to_owned(), by)].into(),
     }
+}
+
+/// So many records of one name, at most two, each in another city.
+pub fn named(name: &str, records: usize) -> NamedRecords {
+    let record = |(number, city): (i32, &str)| NamedRecord {
+        row: RowRef { table: "account".to_owned(), row: RowId(number) },
+        key: format!("001sd000000000{number}AAA"),
+        name: name.to_owned(),
+        telling: city.to_owned(),
+    };
+    let records = [(1, "Berlin"), (2, "Bonn")].into_iter().take(records).map(record).collect();
+    NamedRecords { records, only_beginnings: false }
 }
 
 /// A plan comes that an operation was looked at for.

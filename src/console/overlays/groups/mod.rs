@@ -23,8 +23,8 @@ pub use view::draw;
 pub const MOST: usize = 200;
 /// Lines that a group takes.
 const LINES: usize = 2;
-/// Lines around the groups: the head, what is told below them, the keys, and the border.
-const AROUND: usize = 5;
+/// Lines around the groups: the head, what is told below them, the keys, the border, and the last line of the screen.
+const AROUND: usize = 6;
 
 /// The group that the filter of a line of groups begins with.
 pub fn group_of(filter: &str) -> Option<&str> {
@@ -159,7 +159,6 @@ impl GroupsView {
 
     /// The groups that show on a screen.
     fn window(&self, ctx: &Context) -> std::ops::Range<usize> {
-        // The lines above and below the panes are covered, too.
         let height = usize::from(ctx.size.1).saturating_sub(AROUND) / LINES;
         self.cursor.window(self.groups.len(), height)
     }

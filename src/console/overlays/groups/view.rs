@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout};
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
@@ -30,7 +30,9 @@ const HOUR: usize = 2 + PARTS + 7;
 
 /// Draws the groups over everything.
 pub fn draw(ctx: &Context, view: &GroupsView, frame: &mut Frame) {
+    // What is said about a key stands in the last line of the screen.
     let area = frame.area();
+    let area = Rect { height: area.height.saturating_sub(1), ..area };
     let inner = panel(ctx, frame, area, &title(view));
     let [head, body, told, keys] = inner.layout(&Layout::vertical([
         Constraint::Length(1),

@@ -16,8 +16,8 @@ use crate::console::tests::world::heroku::listed;
 use crate::console::tests::world::setup::{planned_start, refused_takeover, taken_over, takeover, way_back};
 use crate::console::tests::world::{
     HOSTILE, about, blocked, contested, dry_run, duplicate, duplicated, errors, failing, group_hours, groups,
-    health, hits, many_lines, operations, overview, page, pending, plan, record, relatives, report, shares,
-    tally, trends, values, verified, words,
+    health, hits, many_lines, named, operations, overview, page, pending, plan, record, relatives, report,
+    shares, tally, trends, values, verified, words,
 };
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::cause::CauseState;
@@ -162,7 +162,7 @@ impl Engine {
                 Msg::Words { asked, result: or(manner, words) }
             }
             Effect::FindParents { column, text, .. } => {
-                let found = or(manner, vec![("001sd0000000001AAA".to_owned(), HOSTILE.to_owned())]);
+                let found = or(manner, named(HOSTILE, usize::from(turn % 2 == 0) + 1));
                 Msg::Parents { column, text, found }
             }
             Effect::CountCause(group) => {
