@@ -183,6 +183,7 @@ pub(super) fn settings(cli: &Cli, wanted: &ConsoleSettings) -> Result<Settings, 
         read_only: cli.read_only,
         copy: wanted.copy.clone(),
         log_memory: usize::try_from(wanted.log_memory).unwrap_or(usize::MAX),
+        begins_with_groups: wanted.home == "groups",
         filters: wanted.filters.clone(),
         log_filters: wanted.log_filters.clone(),
         ..Settings::default()

@@ -6,6 +6,7 @@ use crate::domain::errors::summary::{Blocked, Summary, name_columns};
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
+use crate::domain::records::named::NamedRecords;
 use crate::domain::records::record::RecordView;
 use crate::domain::values::hstore::Hstore;
 use crate::domain::values::key;
@@ -75,32 +76,72 @@ impl Client {
         Ok(found)
     }
 
-    /// Records that a lookup of a row may name, whose names have a text in them: each with its id and its name.
+    /// Records that a lookup of a row may name, by id or by external id, whose names have a text in them.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn parents(
-        &self,
-        table: &str,
-        column: &str,
-        text: &str,
-    ) -> Result<Vec<(String, String)>, ClientError> {
+    pub async fn parents(&self, table: &str, column: &str, text: &str) -> Result<NamedRecords, ClientError> {
         if self.beside_heroku().is_some() {
             // Which object a lookup names is not told there.
-            return Ok(Vec::new());
+            return Ok(NamedRecords::default());
         }
         let all = self.own()?.definitions().await?;
-        let of = all.iter().find(|mapping| mapping.table == table);
-        let field = of.and_then(|mapping| mapping.field(column));
-        let objects = field.map_or(&[][..], |field| &field.reference_to);
-        let mut found = Vec::new();
-        for parent in all.iter().filter(|parent| objects.contains(&parent.object)) {
-            let columns = name_columns(parent);
-            if !columns.is_empty() {
-                found.extend(self.own()?.records_named(parent, &columns, text).await?);
+        let Some(of) = all.iter().find(|mapping| mapping.table == table) else {
+            return Ok(NamedRecords::default());
+        };
+        let by_key = of.parents.iter().find(|parent| parent.column == column);
+        let objects: Vec<&str> = match (by_key, of.field(column)) {
+            (Some(parent), _) => vec![parent.object.as_str()],
+            (None, field) => {
+                field.into_iter().flat_map(|field| &field.reference_to).map(String::as_str).collect()
+            }
+        };
+        let mut found = NamedRecords::default();
+        for parent in all.iter().filter(|parent| objects.contains(&parent.object.as_str())) {
+            let key = match by_key {
+                None => Some("sfid"),
+                Some(named) => {
+                    parent.fields.iter().find(|field| field.name == named.field).map(|f| f.column.as_str())
+                }
+            };
+            if let Some(key) = key.filter(|key| !parent.rules.masked(key)) {
+                self.add_named(&mut found, parent, key, text).await?;
             }
         }
         Ok(found)
+    }
+
+    /// Rows of any mapping whose names have a text in them, in step or not.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_named(&self, text: &str) -> Result<NamedRecords, ClientError> {
+        let mut found = NamedRecords::default();
+        if self.beside_heroku().is_some() {
+            return Ok(found);
+        }
+        for mapping in &self.own()?.definitions().await? {
+            self.add_named(&mut found, mapping, "id", text).await?;
+        }
+        Ok(found)
+    }
+
+    async fn add_named(
+        &self,
+        found: &mut NamedRecords,
+        mapping: &Mapping,
+        key: &str,
+        text: &str,
+    ) -> Result<(), ClientError> {
+        let columns = name_columns(mapping);
+        if columns.is_empty() {
+            return Ok(());
+        }
+        let NamedRecords { records, only_beginnings } =
+            self.own()?.records_named(mapping, &columns, key, text).await?;
+        found.records.extend(records);
+        found.only_beginnings |= only_beginnings;
+        Ok(())
     }
 }
 

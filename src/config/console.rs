@@ -18,6 +18,9 @@ use super::written::Check;
 /// The looks that `console.theme` may name.
 pub const THEMES: [&str; 7] = ["auto", "dark", "light", "contrast", "16", "mono", "ascii"];
 
+/// What `console.home` may name: the lists, or the groups of errors.
+pub const HOMES: [&str; 2] = ["lists", "groups"];
+
 /// What takes a text that is copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CopyTo {
@@ -32,6 +35,8 @@ pub enum CopyTo {
 pub struct ConsoleSettings {
     /// One of [`THEMES`].
     pub theme: String,
+    /// One of [`HOMES`]: what a console begins with.
+    pub home: String,
     /// Draw with ASCII characters only.
     pub ascii: bool,
     /// Show the time of day.
@@ -60,6 +65,7 @@ impl Default for ConsoleSettings {
     fn default() -> ConsoleSettings {
         ConsoleSettings {
             theme: "auto".to_owned(),
+            home: "lists".to_owned(),
             ascii: false,
             clock: true,
             utc: false,
@@ -88,6 +94,8 @@ pub(super) struct ConsoleFile {
 pub(super) struct ConsoleKeys {
     #[serde(default)]
     theme: Option<Spanned<Value>>,
+    #[serde(default)]
+    home: Option<Spanned<Value>>,
     #[serde(default)]
     ascii: Option<Spanned<Value>>,
     #[serde(default)]
@@ -119,6 +127,13 @@ impl Check<'_> {
             settings.theme = known.map(str::to_owned).ok_or_else(|| {
                 let remedy = format!("use one of {}", THEMES.join(", "));
                 self.refuse(&theme, "console.theme", "is unknown", &remedy)
+            })?;
+        }
+        if let Some(home) = keys.home {
+            let known = home.get_ref().as_str().filter(|name| HOMES.contains(name));
+            settings.home = known.map(str::to_owned).ok_or_else(|| {
+                let remedy = format!("use one of {}", HOMES.join(", "));
+                self.refuse(&home, "console.home", "is unknown", &remedy)
             })?;
         }
         for (key, setting, written) in [
@@ -301,6 +316,7 @@ mod tests {
             ),
             ("[console.colors]\nbad = true", "x.toml:3: console.colors.bad: is no text\nwrite a colour word"),
             ("theme = 3", "x.toml:2: console.theme: is unknown"),
+            ("home = \"trends\"", "x.toml:2: console.home: is unknown\nuse one of lists, groups"),
             ("copy = []", "x.toml:2: console.copy: is neither a command, nor the path of a file"),
             ("copy = \"xclip\"", "x.toml:2: console.copy: is neither a command"),
             ("copy = [\"xclip\", 3]", "x.toml:2: console.copy: is neither a command"),

@@ -265,6 +265,15 @@ pub static COMMANDS: &[Command] = &[
     )
     .only(&[Record])
     .overriding(),
+    command(
+        Id::Numbered,
+        "numbered",
+        "its cause",
+        &["1", "2", "3", "4", "5", "6", "7", "8", "9"],
+        "List the errors of the cause with that number, while the mapping has the whole screen; else go to the pane with it",
+    )
+    .only(&[Mappings])
+    .overriding(),
     command(Id::Standing, "conditions", "conditions", &["B"], "Show what stands in the way of mappings or the connection, and what helps")
         .only(&[Errors, Mappings]),
     command(Id::Parent, "parent", "its parent", &["P"], "Go to the row that this one waits for").only(&[Record]),
@@ -352,6 +361,10 @@ pub static COMMANDS: &[Command] = &[
     command(Id::Groups, "groups", "groups", &["c"], "Show the errors in groups, one for each cause; Enter lists those of one")
         .formerly("causes")
         .only(&[Errors, Groups])
+        .hinted(),
+    command(Id::Groups, "groups", "its groups", &["c"], "Show the errors of the selected mapping in groups, one for each cause")
+        .formerly("causes")
+        .only(&[Mappings])
         .hinted(),
     command(Id::OwnCause, "own-cause", "own cause", &[], "Say that the cause of the selected error is yours")
         .only(&[Errors])

@@ -145,6 +145,19 @@ pub enum Effect {
     LoadGroups(String),
     /// Ask for them once more, while they show.
     RenewGroups(String),
+    /// Ask for all that is told of a mapping.
+    LoadAbout(String),
+    /// Ask when the errors of groups came within the last hour.
+    LoadGroupHours(String),
+    /// Ask of how many errors of a group the first remedy mends the row.
+    LoadFit {
+        /// The group.
+        group: String,
+        /// The filter of its errors.
+        filter: String,
+        /// How many it has.
+        count: i64,
+    },
     /// Ask which conditions of mappings and of the connection stand.
     LoadStanding,
     /// Ask which rows wait for those of these errors.

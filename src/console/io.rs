@@ -29,6 +29,7 @@ use crate::logs::source::{self, Batch, LogSource, LogSources, ReadManner};
 use super::copy::{self, at_home};
 use super::effect::{AlertChange, CauseChange, Effect, SetupRequest};
 use super::msg::{Msg, SendState};
+use super::overlays::MOST_GROUPS;
 use super::panes::{log, record};
 use super::term::failpoint;
 
@@ -245,12 +246,23 @@ impl Doing {
                 Msg::Debounced(number)
             }
             Effect::LoadGroups(filter) => {
-                let result = client.groups(&filter, 200).await;
+                let result = client.groups(&filter, MOST_GROUPS).await;
                 Msg::Groups { filter, result }
             }
             Effect::RenewGroups(filter) => {
-                let result = client.groups(&filter, 200).await;
+                let result = client.groups(&filter, MOST_GROUPS).await;
                 Msg::GroupsRenewed { filter, result }
+            }
+            Effect::LoadAbout(mapping) => {
+                let result = Box::new(client.about_mapping(&mapping).await);
+                Msg::About { mapping, result }
+            }
+            Effect::LoadGroupHours(filter) => {
+                let result = client.group_hours(&filter).await;
+                Msg::GroupHours { filter, result }
+            }
+            Effect::LoadFit { group, filter, count } => {
+                Msg::Fit { group, count, result: client.remedy_fit(&filter).await }
             }
             Effect::LoadStanding => {
                 let query =
@@ -353,6 +365,14 @@ impl Doing {
                     Some((mapping, row)) => client.find(row.trim(), Some(mapping.trim())).await,
                     None => client.find(&text, None).await,
                 };
+                if result.as_ref().is_ok_and(Vec::is_empty) {
+                    // Nothing has it for an id: it may be a name.
+                    match client.find_named(&text).await {
+                        Ok(found) if found.records.is_empty() => {}
+                        Ok(found) => return Some(Msg::Named { text, found }),
+                        Err(refused) => return Some(Msg::Found { text, result: Err(refused) }),
+                    }
+                }
                 Msg::Found { text, result }
             }
             Effect::LoadDuplicate(row) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, MouseEvent};
 
+use crate::client::about::AboutMapping;
 use crate::client::alerts::AlertsView;
 use crate::client::api::{ClientError, Count, ErrorPage, Event};
 use crate::client::heroku::HerokuListed;
@@ -18,6 +19,7 @@ use crate::console::theme::Background;
 use crate::domain::changes::dry_run::DryRun;
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::group::Group;
+use crate::domain::errors::group_hours::{GroupHours, RemedyFit};
 use crate::domain::errors::summary::{Blocked, Summary};
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::health::review::Health;
@@ -25,6 +27,7 @@ use crate::domain::names::RowRef;
 use crate::domain::operations::answer::{Answer, Tally};
 use crate::domain::operations::operation::{AuditEntry, AuditRecord, Progress, Report};
 use crate::domain::records::duplicate::Duplicate;
+use crate::domain::records::named::NamedRecords;
 use crate::domain::records::record::{Hit, RecordView, Relative, SalesforceValues};
 use crate::domain::records::verify::Stage;
 use crate::domain::records::verify::VerifyReport;
@@ -171,6 +174,29 @@ pub enum Msg {
         /// The groups.
         result: Result<Vec<Group>, ClientError>,
     },
+    /// All that is told of a mapping.
+    About {
+        /// Its name.
+        mapping: String,
+        /// What is told.
+        result: Box<Result<AboutMapping, ClientError>>,
+    },
+    /// When the errors of groups came within the last hour.
+    GroupHours {
+        /// The filter of the errors.
+        filter: String,
+        /// When.
+        result: Result<GroupHours, ClientError>,
+    },
+    /// Of how many errors of a group the first remedy mends the row.
+    Fit {
+        /// The group.
+        group: String,
+        /// How many it had then.
+        count: i64,
+        /// Of how many.
+        result: Result<RemedyFit, ClientError>,
+    },
     /// Conditions of mappings and of the connection that stand.
     Standing(Result<ErrorPage, ClientError>),
     /// The rows that wait for those of unfolded lines, by the numbers of their errors.
@@ -191,14 +217,14 @@ pub enum Msg {
         /// What they say.
         result: Result<Vec<Summary>, ClientError>,
     },
-    /// Records that a lookup may name, each with its id and its name.
+    /// Records that a lookup may name.
     Parents {
         /// The lookup's column.
         column: String,
         /// What their names have in them.
         text: String,
         /// The records.
-        found: Result<Vec<(String, String)>, ClientError>,
+        found: Result<NamedRecords, ClientError>,
     },
     /// How many errors of a group need a person.
     CauseCounted {
@@ -291,6 +317,13 @@ pub enum Msg {
         text: String,
         /// What was found.
         result: Result<Vec<Hit>, ClientError>,
+    },
+    /// Rows that were looked for by their names, where nothing else fits.
+    Named {
+        /// By what.
+        text: String,
+        /// What was found.
+        found: NamedRecords,
     },
     /// What linking came to.
     Linked {

@@ -53,6 +53,8 @@ pub enum Outcome {
         /// What it is called, where it was not typed.
         label: Option<String>,
     },
+    /// A mapping is looked at alone.
+    LookAtMapping(String),
     /// Errors are listed in the order of a column.
     Sort(SortBy),
     /// What was listed before a filter was typed is listed again.

@@ -38,6 +38,8 @@ pub struct Settings {
     pub filters: BTreeMap<String, String>,
     /// Filters of the log that were saved, by name.
     pub log_filters: BTreeMap<String, String>,
+    /// The console begins with the groups of errors.
+    pub begins_with_groups: bool,
     /// The columns of the errors.
     pub columns: ErrorColumns,
     /// Whether a record's fields without a value are hidden, where somebody chose; otherwise where there is no room for all.
@@ -71,6 +73,7 @@ impl Default for Settings {
             log_memory: 64 << 20,
             filters: BTreeMap::new(),
             log_filters: BTreeMap::new(),
+            begins_with_groups: false,
             columns: ErrorColumns::default(),
             fold_empty: None,
             sizes: PaneSizes::default(),

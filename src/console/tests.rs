@@ -9,6 +9,7 @@ mod compared;
 mod doubt;
 mod duplicates;
 mod fuzz;
+mod groups;
 mod guarantees;
 mod harm;
 mod heroku;

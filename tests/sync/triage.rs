@@ -87,10 +87,13 @@ async fn a_lookup_finds_its_parent_by_name() {
         .await;
     world.until_quiet().await;
     let found = world.handle.parents("contact", "accountid", "acme").await.unwrap();
-    let names: Vec<&str> = found.iter().map(|(_, name)| name.as_str()).collect();
+    let names: Vec<&str> = found.records.iter().map(|record| record.name.as_str()).collect();
     assert_eq!(names, ["Acme Ltd", "Zacme"]);
     let id = world.text("SELECT sfid FROM salesforce.account WHERE name = 'Acme Ltd'").await;
-    assert_eq!(Some(found[0].0.clone()), id);
+    assert_eq!(Some(found.records[0].key.clone()), id);
+    // The same rows are found by their names where no id fits.
+    let rows = world.handle.find_named("acme").await.unwrap().records;
+    assert_eq!(rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["Acme Ltd", "Zacme"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

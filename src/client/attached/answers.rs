@@ -17,6 +17,7 @@ use crate::domain::changes::dispatch::Content;
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::filter::Filter;
 use crate::domain::errors::group::Group;
+use crate::domain::errors::group_hours::GroupHours;
 use crate::domain::errors::sort::{PageKey, Sort};
 use crate::domain::errors::sync_error::{ErrorState, SyncError};
 use crate::domain::mappings::mapping::Mapping;
@@ -102,6 +103,16 @@ impl Attached {
         let mut groups = groups(picture.errors.iter(), filter, Utc::now());
         groups.truncate(limit);
         Ok(groups)
+    }
+
+    /// The last hour of the groups of the errors that match.
+    pub(in crate::client) async fn group_hours(&self, filter: &Filter) -> Result<GroupHours, ClientError> {
+        let (picture, now) = (self.picture().await?, Utc::now());
+        let mut hours = GroupHours::default();
+        for listed in picture.errors.iter().filter(|listed| matches(filter, listed)) {
+            hours.add(&listed.error.group, GroupHours::part_of(listed.error.first_seen, now), 1);
+        }
+        Ok(hours)
     }
 
     /// One error by its number.

@@ -54,7 +54,7 @@ impl App {
     pub(super) fn cause_changed(&mut self, result: Result<String, ClientError>) -> Vec<Effect> {
         self.say_done(result);
         let filter = self.overlays.iter().find_map(|overlay| match overlay {
-            Overlay::Menu(menu) => menu.groups_of().map(str::to_owned),
+            Overlay::Groups(view) => Some(view.filter().to_owned()),
             _ => None,
         });
         match filter.filter(|_| self.inflight.groups.start()) {

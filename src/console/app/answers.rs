@@ -1,4 +1,4 @@
-//! What the app does with an answer: of a list, a record, groups, trends or health. What it is about may be gone by then.
+//! What the app does with an answer: of a list, a record, trends or health. What it is about may be gone by then.
 
 use std::time::Duration;
 
@@ -7,12 +7,11 @@ use super::update::one_line;
 use crate::client::api::{ClientError, Count, ErrorPage};
 use crate::console::context::Tone;
 use crate::console::effect::Effect;
-use crate::console::overlays::{Menu, Overlay};
+use crate::console::overlays::Overlay;
 use crate::console::pane::Pane;
 use crate::console::panes::record::SendStatus;
 use crate::console::widgets::cursor::Step;
 use crate::domain::changes::pending::Pending;
-use crate::domain::errors::group::Group;
 use crate::domain::errors::summary::Blocked;
 use crate::domain::health::review::Health;
 use crate::domain::names::RowRef;
@@ -214,49 +213,6 @@ impl App {
             Err(_) if self.ctx.database.lost.is_some() && view.health.is_some() => view.answered(),
             Err(refused) => view.refuse(one_line(&refused.to_string())),
         }
-    }
-
-    /// The causes once more: nothing but what still shows is touched, and nobody waits for a word about it.
-    pub(super) fn renew_groups(&mut self, filter: &str, result: Result<Vec<Group>, ClientError>) {
-        let Ok(groups) = result else { return };
-        let now = Menu::groups(&groups, filter, self.errors.everything, |time| self.ctx.clock(time));
-        let Some(Overlay::Menu(open)) = self.overlays.last_mut() else { return };
-        if open.groups_of() != Some(filter) {
-            return;
-        }
-        match now {
-            Some(now) => open.renew(now),
-            None => {
-                self.overlays.pop();
-                self.say(Tone::Good, "the last of these errors is gone");
-            }
-        }
-    }
-
-    pub(super) fn groups_came(
-        &mut self,
-        filter: &str,
-        result: Result<Vec<Group>, ClientError>,
-    ) -> Vec<Effect> {
-        if !self.was_waited_for(|asked| matches!(asked, Effect::LoadGroups(of) if of == filter)) {
-            return Vec::new();
-        }
-        match result {
-            Ok(groups) => {
-                match Menu::groups(&groups, filter, self.errors.everything, |time| self.ctx.clock(time)) {
-                    Some(mut menu) => {
-                        if let Some(group) = self.navigation.group.take() {
-                            menu.stand_on(&group);
-                        }
-                        self.ctx.toast = None;
-                        self.lay(Overlay::Menu(menu));
-                    }
-                    None => self.say(Tone::Neutral, "there are no errors to group"),
-                }
-            }
-            Err(refused) => self.say_refused(&refused),
-        }
-        Vec::new()
     }
 
     pub(super) fn record_came(

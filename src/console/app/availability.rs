@@ -65,7 +65,7 @@ impl Command {
             }
             Id::QuickFix | Id::Edit if pane == Pane::Errors => in_list(app, self.id),
             // A digit that stands for no remedy is that of a pane.
-            Id::Numbered if app.numbered_remedies().is_none() => None,
+            Id::Numbered if pane == Pane::Mappings || app.numbered_remedies().is_none() => None,
             Id::Remedy | Id::QuickFix | Id::Numbered if on_its_way(app) => Some(BEING_SENT),
             Id::Remedy | Id::QuickFix if app.selection.record.is_none() && app.remedies().is_some() => None,
             Id::Remedy | Id::QuickFix | Id::Edit
@@ -95,6 +95,9 @@ impl Command {
             Id::Open => open(app, pane),
             Id::Thread | Id::Patterns | Id::KeepLines if pane == Pane::Log => open(app, pane),
             Id::Thread => unless(view(app).is_some(), "no record is open"),
+            Id::Groups if pane == Pane::Mappings => {
+                unless(app.mapping().is_some(), "no mapping is there yet")
+            }
             // They are grouped by the filter, whatever of the list came so far.
             Id::GoGroups if app.has_groups() => None,
             Id::Groups | Id::GoGroups if !app.errors.loaded => None,

@@ -184,10 +184,7 @@ impl App {
             }
             Id::NextOpen => self.next_open(true),
             Id::PreviousOpen => self.next_open(false),
-            Id::Groups | Id::GoGroups => {
-                let filter = self.errors.asked_filter();
-                self.wait_for("grouping the errors by cause", Effect::LoadGroups(filter))
-            }
+            Id::Groups | Id::GoGroups => self.groups(),
             Id::Strategy => self.choose(|app| Some(Menu::strategies(Some(app.mapping()?)))),
             Id::Writes => self.writes(),
             Id::Drain => self.write_as(Writes::Drain),

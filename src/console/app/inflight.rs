@@ -45,6 +45,12 @@ pub struct InFlightRequests {
     pub pending: InFlight,
     /// The groups of errors, read again while they show.
     pub groups: InFlight,
+    /// What is told of the mapping that has the whole screen.
+    pub about: InFlight,
+    /// The last hour of groups.
+    pub hours: InFlight,
+    /// What remedies would mend of a group.
+    pub fit: InFlight,
     /// The conditions that stand.
     pub standing: InFlight,
     /// What became of lines that were sent.

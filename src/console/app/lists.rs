@@ -46,15 +46,15 @@ impl App {
             return Vec::new();
         };
         let of_group = self.errors.filter_label.is_some() && self.errors.filter.starts_with("group:");
-        let from_groups = of_group && pane == Pane::Errors;
+        let from_groups =
+            of_group && (pane == Pane::Errors || (pane == Pane::Mappings && self.navigation.of_mapping));
         self.navigation.group = from_groups.then(|| self.errors.filter.clone());
         let mut effects = self.list(&filter);
         self.errors.filter_label = label;
         effects.extend(self.go(pane));
         // Whoever looks through the causes goes on with the next one.
         if from_groups {
-            let filter = self.errors.asked_filter();
-            effects.extend(self.wait_for("grouping the errors by cause", Effect::LoadGroups(filter)));
+            effects.extend(self.groups());
         }
         effects
     }

@@ -8,6 +8,7 @@ mod alerts;
 mod answers;
 mod availability;
 mod away;
+mod causes;
 mod commands;
 pub mod draw;
 mod groups;

@@ -20,6 +20,8 @@ pub struct Navigation {
     pub list_stack: Vec<ListOrigin>,
     /// The filter of the group whose errors were listed, when one comes back to the groups.
     pub group: Option<String>,
+    /// Whether the groups that showed last were those of a mapping, chosen among the mappings.
+    pub of_mapping: bool,
     /// Whether an operation on all errors of a group was begun right from the groups.
     pub from_groups: bool,
     /// The row whose parent is to be gone to, once it is known.
@@ -77,6 +79,7 @@ impl Default for Navigation {
             heroku_list: None,
             list_stack: Vec::new(),
             group: None,
+            of_mapping: false,
             from_groups: false,
             to_parent: None,
             digit: None,

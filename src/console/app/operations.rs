@@ -11,6 +11,7 @@ use crate::domain::names::RowRef;
 use crate::domain::operations::answer::Answer;
 use crate::domain::operations::operation::{Confirm, OperationKind, Progress, Report, RowStatus};
 use crate::domain::records::duplicate::Duplicate;
+use crate::domain::records::named::NamedRecords;
 use crate::domain::records::record::Hit;
 
 use super::update::one_line;
@@ -422,7 +423,7 @@ impl App {
             [] => {
                 self.say(
                     Tone::Neutral,
-                    format!("no row has the id, the record id or the external id {text}"),
+                    format!("no row has the id, the record id, the external id or the name {text}"),
                 );
                 Vec::new()
             }
@@ -431,6 +432,21 @@ impl App {
                 if let Some(menu) = Menu::hits(text, hits) {
                     self.lay(Overlay::Menu(menu));
                 }
+                Vec::new()
+            }
+        }
+    }
+
+    /// Rows whose names have what was looked for: one opens, of several one is chosen.
+    pub(super) fn found_named(&mut self, text: &str, found: &NamedRecords) -> Vec<Effect> {
+        if !self.was_waited_for(|asked| matches!(asked, Effect::Find(what) if what == text)) {
+            return Vec::new();
+        }
+        match found.records.as_slice() {
+            [one] if self.overlays.is_empty() => self.open_row(one.row.clone()),
+            _ => {
+                let menu = Menu::named(&self.ctx, text, found);
+                self.lay(Overlay::Menu(menu));
                 Vec::new()
             }
         }

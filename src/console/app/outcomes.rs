@@ -42,6 +42,7 @@ impl App {
                 return effects;
             }
             Outcome::List { filter, label } => return self.drill(&filter, label),
+            Outcome::LookAtMapping(name) => return self.look_at_mapping(&name),
             Outcome::Sort(by) => return self.sort(by),
             Outcome::ApplyFilter { pane, text } => return self.apply_filter(pane, &text),
             Outcome::PreviewFilter => return self.preview(),

@@ -211,6 +211,11 @@ impl App {
     /// What the comparison found.
     pub(super) fn verified(&mut self, result: Result<VerifyReport, ClientError>) -> Vec<Effect> {
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Progress(_)));
+        if let Ok(report) = &result {
+            let stopped = if report.stopped { "stopped; so far " } else { "" };
+            let text = format!("{stopped}{} of {} rows differ", report.findings.len(), report.rows);
+            self.mappings.zoom.note_verify(&report.mapping, self.ctx.now, text);
+        }
         match result {
             Err(refused) => self.say_refused(&refused),
             Ok(report) if report.findings.is_empty() => {
@@ -253,6 +258,12 @@ impl App {
         match result {
             Err(refused) => self.say_refused(&refused),
             Ok(tried) => {
+                for (name, result) in &tried {
+                    if let Ok(dry_run) = result {
+                        let text = format!("{} of {} rows would go through", dry_run.passed, dry_run.rows);
+                        self.mappings.zoom.note_dry_run(name, self.ctx.now, text);
+                    }
+                }
                 let tables = tried.iter().map(|(name, _)| self.ctx.table_of(name)).collect::<Vec<_>>();
                 self.lay(Overlay::Menu(Menu::trials(&tables, &tried)));
             }
@@ -263,6 +274,10 @@ impl App {
     /// What the dry run of a mapping came to.
     pub(super) fn tried(&mut self, mapping: &str, result: Result<DryRun, ClientError>) -> Vec<Effect> {
         let table = self.ctx.table_of(mapping);
+        if let Ok(dry_run) = &result {
+            let text = format!("{} of {} rows would go through", dry_run.passed, dry_run.rows);
+            self.mappings.zoom.note_dry_run(mapping, self.ctx.now, text);
+        }
         match result {
             Err(refused) => self.say_refused(&refused),
             Ok(dry_run) if dry_run.items.is_empty() => {

@@ -109,6 +109,9 @@ impl App {
         if !self.ctx.read_only {
             effects.push(Effect::AskRights);
         }
+        if self.ctx.settings.begins_with_groups && self.overlays.is_empty() {
+            effects.extend(self.groups_of(self.errors.asked_filter()));
+        }
         if self.ctx.focus == Pane::Record {
             effects.extend(self.selection.record.as_mut().and_then(RecordPane::ask).map(Effect::FetchValues));
         }

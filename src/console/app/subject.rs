@@ -77,7 +77,8 @@ impl App {
         let of_marks = self.ctx.focus == Pane::Errors && self.errors.any_marked();
         let in_list = self.ctx.focus == Pane::Errors;
         let acts = command.id.acts_on_a_row() || (command.id == Id::Edit && in_list);
-        let is_of_a_pane = command.id == Id::Numbered && self.numbered_remedies().is_none();
+        let elsewhere = self.ctx.focus == Pane::Mappings || self.numbered_remedies().is_none();
+        let is_of_a_pane = command.id == Id::Numbered && elsewhere;
         if !acts || of_marks || is_of_a_pane {
             return Ok(());
         }

@@ -17,6 +17,7 @@ use crate::domain::errors::summary::Summary;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::RowRef;
 use crate::domain::operations::answer::{Answer, Tally};
+use crate::domain::records::named::NamedRecords;
 use crate::domain::records::record::Relative;
 
 /// Rows that can be gone to by their names at most.
@@ -69,6 +70,10 @@ impl App {
     /// Does the remedy with the number that was pressed; where none has one, the pane with it gets the keys.
     pub(super) fn numbered(&mut self) -> Vec<Effect> {
         let Some(number) = self.navigation.digit else { return self.choose_remedy() };
+        if self.ctx.focus == Pane::Mappings {
+            let pane = number.checked_sub(1).and_then(|at| PANES.get(at));
+            return self.numbered_cause(number).or_else(|| Some(self.go(*pane?))).unwrap_or_default();
+        }
         match (self.numbered_remedies(), number.checked_sub(1).and_then(|at| PANES.get(at))) {
             (Some(_), _) if !self.stays() => self.choose(App::remedies),
             (Some(menu), _) => match menu.numbered(number) {
@@ -140,8 +145,8 @@ impl App {
         let list = |filter: String| Outcome::List { filter, label: None };
         let mappings = self.ctx.mappings().iter().map(|mapping| Thing {
             title: mapping.name.clone(),
-            doc: "the errors of this mapping".to_owned(),
-            does: list(format!("mapping:{}", mapping.name)),
+            doc: "this mapping: its causes, its last runs, its rules".to_owned(),
+            does: Outcome::LookAtMapping(mapping.name.clone()),
         });
         let codes: BTreeSet<&str> = self.errors.items.iter().map(|error| error.code.as_str()).collect();
         let codes = codes.into_iter().map(|code| Thing {
@@ -258,7 +263,7 @@ impl App {
         &mut self,
         column: &str,
         text: &str,
-        found: Result<Vec<(String, String)>, ClientError>,
+        found: Result<NamedRecords, ClientError>,
     ) {
         self.inflight.parents.finish();
         if let Some(Overlay::Editor(editor)) = self.overlays.last_mut() {

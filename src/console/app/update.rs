@@ -26,6 +26,8 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     effects.extend(app.load_tally());
     effects.extend(app.find_parents());
     effects.extend(app.load_causes());
+    effects.extend(app.load_group_details());
+    effects.extend(app.load_about());
     if app.overlays.is_empty() && std::mem::take(&mut app.selection.unfollowed) {
         effects.extend(app.debounce());
     }
@@ -118,6 +120,19 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Groups { filter, result } => app.groups_came(&filter, result),
         Msg::GroupsRenewed { filter, result } => {
             app.causes_came(&filter, result);
+            Vec::new()
+        }
+        Msg::About { mapping, result } => {
+            app.inflight.about.finish();
+            app.mappings.zoom.take(mapping, result.map_err(|refused| one_line(&refused.to_string())));
+            Vec::new()
+        }
+        Msg::GroupHours { filter, result } => {
+            app.group_hours_came(&filter, result);
+            Vec::new()
+        }
+        Msg::Fit { group, count, result } => {
+            app.fit_came(group, count, result);
             Vec::new()
         }
         Msg::Standing(result) => {
@@ -227,6 +242,7 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
             app.say_refused(&refused);
             Vec::new()
         }
+        Msg::Named { text, found } => app.found_named(&text, &found),
         Msg::Found { text, result } => app.found(&text, result),
         Msg::Linked { row, result } => {
             app.selection.came_of(&row);
@@ -351,6 +367,7 @@ impl App {
     /// What nobody announces is looked at now and then; where one stands is kept for the next start.
     fn look(&mut self) -> Vec<Effect> {
         self.errors.doubt_words();
+        self.mappings.zoom.stale = true;
         let mut effects = self.load_trends();
         effects.extend(self.load_record());
         effects.extend(self.load_answers());
@@ -368,10 +385,9 @@ impl App {
             }
             Some(Overlay::Health(view)) => effects.extend(view.load_again()),
             Some(Overlay::Alerts(_)) => effects.extend(self.load_alerts()),
-            Some(Overlay::Menu(menu)) => {
-                if let Some(filter) = menu.groups_of().map(str::to_owned)
-                    && self.inflight.groups.start()
-                {
+            Some(Overlay::Groups(view)) => {
+                let filter = view.filter().to_owned();
+                if self.inflight.groups.start() {
                     effects.push(Effect::RenewGroups(filter));
                 }
             }

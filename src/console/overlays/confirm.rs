@@ -35,6 +35,8 @@ pub struct ConfirmPlan {
     complaint: Option<String>,
     /// The first line of the table that shows.
     top: usize,
+    /// Whether those that need a person are listed, and not the others.
+    persons: bool,
 }
 
 impl ConfirmPlan {
@@ -47,6 +49,7 @@ impl ConfirmPlan {
             on_why: false,
             complaint: None,
             top: 0,
+            persons: false,
         }
     }
 
@@ -59,6 +62,9 @@ impl ConfirmPlan {
             KeyCode::Enter if self.on_why => self.on_why = false,
             _ if self.on_why => {
                 self.why.key(key);
+            }
+            KeyCode::Char('p') if !self.plan.persons.is_empty() && !rows_of(&self.plan).is_empty() => {
+                (self.persons, self.top) = (!self.persons, 0);
             }
             _ if self.plan.is_empty() => return Outcome::GiveUp.closing(),
             KeyCode::Down => self.scroll(1),
@@ -97,7 +103,7 @@ impl ConfirmPlan {
         let (width, height) = ctx.size;
         let room = room(width);
         let space = space(height, summary(ctx, &self.plan, room).len());
-        let lines = table_lines(ctx, &self.plan, room).len();
+        let lines = table_lines(ctx, self, room).len();
         self.top = self.top.min(lines.saturating_sub(shown(lines, space)));
     }
 
@@ -258,27 +264,37 @@ fn rows_of(plan: &Plan) -> &[Sample] {
     if plan.rows.is_empty() { &plan.preview.sample } else { &plan.rows }
 }
 
-/// What becomes of the rows: each in a line, those that need a person apart behind the others.
-fn table_lines(ctx: &Context, plan: &Plan, room: usize) -> Vec<Line<'static>> {
+/// What becomes of the rows, each in a line; or those that need a person. Of these a line tells above the others, with the
+/// key that lists them.
+fn table_lines(ctx: &Context, confirm: &ConfirmPlan, room: usize) -> Vec<Line<'static>> {
+    let plan = &confirm.plan;
     let rows = rows_of(plan);
-    if rows.is_empty() && plan.persons.is_empty() {
-        return Vec::new();
-    }
     let others = |rows: usize| {
         let text = format!("   … and {} more rows", count(rows as i64, 0));
         Line::from(Span::styled(clip(&text, room), ctx.theme.dim()))
     };
-    let mut all: Vec<Line<'static>> = rows.iter().map(|row| sample_line(ctx, row, room)).collect();
+    let mut all = Vec::new();
+    let persons = plan.persons.len() + plan.more_persons;
+    if persons > 0 {
+        let key = match (rows.is_empty(), confirm.persons) {
+            (true, _) => ":",
+            (false, true) => "; p shows what is done to the others:",
+            (false, false) => "; p lists them",
+        };
+        let need = if persons == 1 { "1 needs" } else { &format!("{} need", count(persons as i64, 0)) };
+        all.push(Line::from(Span::styled(clip(&format!(" ▲ {need} a person{key}"), room), ctx.theme.warn())));
+    }
+    if confirm.persons || rows.is_empty() {
+        all.extend(plan.persons.iter().map(|row| person_line(ctx, row, room)));
+        all.extend((plan.more_persons > 0).then(|| others(plan.more_persons)));
+        return all;
+    }
+    all.extend(rows.iter().map(|row| sample_line(ctx, row, room)));
     // A row may change in several fields, each of which has a line.
     let told: BTreeSet<i64> = rows.iter().map(|row| row.id).collect();
     if plan.len() > told.len() {
         all.push(others(plan.len() - told.len()));
     }
-    if !plan.persons.is_empty() {
-        all.push(Line::from(Span::styled(" These need a person:", ctx.theme.warn())));
-        all.extend(plan.persons.iter().map(|row| person_line(ctx, row, room)));
-    }
-    all.extend((plan.more_persons > 0).then(|| others(plan.more_persons)));
     all
 }
 
@@ -289,7 +305,7 @@ fn table(
     room: usize,
     space: usize,
 ) -> (Vec<Line<'static>>, usize, Range<usize>) {
-    let all = table_lines(ctx, &confirm.plan, room);
+    let all = table_lines(ctx, confirm, room);
     if all.is_empty() {
         return (Vec::new(), 0, 0..0);
     }

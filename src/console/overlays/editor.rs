@@ -11,9 +11,10 @@ use tui_textarea::{CursorMove, TextArea, WrapMode};
 use crate::console::context::Context;
 use crate::console::effect::Effect;
 use crate::console::outcome::Outcome;
-use crate::console::widgets::cells::clip;
+use crate::console::widgets::cells::{clip, fit};
 use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::names::{RowRef, Sfid};
+use crate::domain::records::named::{NamedRecord, NamedRecords};
 use crate::domain::records::record::{Edit, FieldEdit};
 use crate::domain::values::check::{check, units};
 use crate::logs::sanitize::sanitize;
@@ -27,9 +28,9 @@ pub struct Editor {
     pub field: Field,
     shown: Option<String>,
     area: Box<TextArea<'static>>,
-    /// Records that a lookup may name, each with its id and its name; what was typed for them, for which text they were
-    /// looked for last, and which is chosen.
-    parents: Vec<(String, String)>,
+    /// Records that a lookup may name; what was typed for them, for which text they were looked for last, and which is
+    /// chosen.
+    parents: NamedRecords,
     /// Why they could not be found.
     unfound: Option<String>,
     named: String,
@@ -55,7 +56,7 @@ impl Editor {
             field,
             shown: value,
             area: Box::new(area),
-            parents: Vec::new(),
+            parents: NamedRecords::default(),
             unfound: None,
             named: String::new(),
             sought: String::new(),
@@ -108,7 +109,7 @@ impl Editor {
                 self.typed();
             }
             KeyCode::Enter if !self.multi_line() => return self.save(),
-            KeyCode::Up | KeyCode::Down if !self.parents.is_empty() => {
+            KeyCode::Up | KeyCode::Down if !self.parents.records.is_empty() => {
                 self.choose_parent(key.code == KeyCode::Down)
             }
             KeyCode::Up | KeyCode::Down if !self.field.picklist.is_empty() => {
@@ -124,9 +125,18 @@ impl Editor {
 
     /// Something else stands there: what was found for a lookup is not what it names.
     fn typed(&mut self) {
-        let text = self.value().filter(|_| !self.field.reference_to.is_empty()).unwrap_or_default();
-        (self.parents, self.parent, self.unfound) = (Vec::new(), None, None);
+        let text = self.value().filter(|_| self.names_a_parent()).unwrap_or_default();
+        (self.parent, self.unfound) = (None, None);
+        // What was found stays until the next comes, so that the list narrows and does not flicker.
+        if !self.names_a_parent() || text.trim().is_empty() || is_id(text.trim()) {
+            self.parents = NamedRecords::default();
+        }
         text.trim().clone_into(&mut self.named);
+    }
+
+    /// Whether it names another record: by its id, or by an external id (`Invoice__r.External_Id__c`).
+    fn names_a_parent(&self) -> bool {
+        !self.field.reference_to.is_empty() || self.field.name.contains("__r.")
     }
 
     /// Asks for records by what is typed into a lookup, once for each text: not for a letter, nor for an id, which is none
@@ -142,18 +152,18 @@ impl Editor {
     }
 
     /// Records came whose names have what is typed, or the reason why they could not be found.
-    pub fn take_parents(&mut self, column: &str, text: &str, found: Result<Vec<(String, String)>, String>) {
+    pub fn take_parents(&mut self, column: &str, text: &str, found: Result<NamedRecords, String>) {
         if self.field.column == column && self.named == text && self.parent.is_none() {
             (self.parents, self.unfound) = match found {
                 Ok(found) => (found, None),
-                Err(why) => (Vec::new(), Some(why)),
+                Err(why) => (NamedRecords::default(), Some(why)),
             };
         }
     }
 
     /// The next record that the lookup may name, or the one before.
     fn choose_parent(&mut self, next: bool) {
-        let len = self.parents.len();
+        let len = self.parents.records.len();
         let at = match (self.parent, next) {
             (None, true) => 0,
             (None, false) => len - 1,
@@ -161,26 +171,50 @@ impl Editor {
             (Some(at), false) => (at + len - 1) % len,
         };
         self.parent = Some(at);
-        let id = self.parents[at].0.clone();
+        let id = self.parents.records[at].key.clone();
         self.area.select_all();
         self.area.insert_str(id);
     }
 
-    /// The records that it may name, the chosen one first; how they are found, where none was looked for.
+    /// How a record is found that it may name.
     fn parents_in_words(&self) -> String {
-        if self.field.reference_to.is_empty() {
+        if !self.names_a_parent() {
             return String::new();
         }
-        if let Some(why) = &self.unfound {
-            return format!(" · no names now: {why}");
+        match (&self.unfound, self.parents.records.len(), self.parents.only_beginnings) {
+            (Some(why), ..) => format!(" · no names now: {why}"),
+            (None, 0, _) if !self.named.is_empty() && self.named == self.sought && self.parent.is_none() => {
+                " · no name found with it so far".to_owned()
+            }
+            (None, 0, _) => " · a name finds its id".to_owned(),
+            (None, _, true) => " · ↑↓ choose: only names that begin so; the table is large".to_owned(),
+            (None, _, false) => " · ↑↓ choose; more letters narrow it".to_owned(),
         }
-        if self.parents.is_empty() {
-            return " · a name finds its id".to_owned();
-        }
-        let from = self.parent.unwrap_or(0);
-        let shown: Vec<&str> = self.parents[from..].iter().map(|(_, name)| name.as_str()).collect();
-        let sign = if self.parent.is_some() { "✓" } else { "↑↓" };
-        format!(" · {sign} {}", shown.join(", "))
+    }
+
+    /// How many of the records that it may name show on a screen of so many lines.
+    fn listed(&self, screen: u16, rows: u16) -> usize {
+        self.parents.records.len().min(usize::from(screen.saturating_sub(rows + 7)))
+    }
+
+    /// The records that it may name: name, what tells it from another of the same name, and its key.
+    fn parent_lines(&self, ctx: &Context, shown: usize, width: usize) -> Vec<Line<'static>> {
+        let theme = ctx.theme;
+        let at = self.parent.unwrap_or(0);
+        let from = at.saturating_sub(shown.saturating_sub(1));
+        let room = width.saturating_sub(5);
+        let (name, telling) = (room * 4 / 10, room * 3 / 10);
+        let records = self.parents.records.iter().enumerate().skip(from).take(shown);
+        let line = |(place, record): (usize, &NamedRecord)| {
+            let line = Line::from(vec![
+                Span::styled(if self.parent == Some(place) { " ✓ " } else { "   " }, theme.good()),
+                Span::styled(format!("{} ", fit(&record.name, name.saturating_sub(1))), theme.text()),
+                Span::styled(format!("{} ", fit(&record.telling, telling.saturating_sub(1))), theme.dim()),
+                Span::styled(fit(&record.key, room.saturating_sub(name + telling)), theme.dim()),
+            ]);
+            super::chosen_line(ctx, self.parent == Some(place), line)
+        };
+        records.map(line).collect()
     }
 
     /// Takes pasted text.
@@ -237,7 +271,9 @@ pub fn draw(ctx: &Context, editor: &Editor, frame: &mut Frame) {
     let screen = frame.area();
     let rows = if editor.multi_line() { 12 } else { 3 };
     let width = screen.width.saturating_sub(4).min(90);
-    let height = (rows + 5).min(screen.height);
+    let listed = editor.listed(screen.height, rows);
+    let list = u16::try_from(listed).unwrap_or(0);
+    let height = (rows + 5 + list).min(screen.height);
     let area = screen.centered(Constraint::Length(width), Constraint::Length(height));
     super::clear(frame, area);
     let title = format!(" {} of {} ", editor.field.name, ctx.row_name(&editor.row));
@@ -251,12 +287,12 @@ pub fn draw(ctx: &Context, editor: &Editor, frame: &mut Frame) {
         );
     let inner = block.inner(area);
     frame.render_widget(block, area);
-    let text_height = inner.height.saturating_sub(4).max(1);
+    let text_height = inner.height.saturating_sub(4 + list).max(1);
     let text_area =
         Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), height: text_height, ..inner };
     frame.render_widget(editor.area.as_ref(), text_area);
     let notes = Rect { y: inner.y + text_height, height: inner.height.saturating_sub(text_height), ..inner };
-    frame.render_widget(Paragraph::new(notes_of(ctx, editor, usize::from(inner.width))), notes);
+    frame.render_widget(Paragraph::new(notes_of(ctx, editor, listed, usize::from(inner.width))), notes);
 }
 
 /// What of a text cannot be seen while one edits it: blanks without width, control characters, marks of direction.
@@ -274,7 +310,7 @@ fn unseen(text: &str) -> String {
     }
 }
 
-fn notes_of(ctx: &Context, editor: &Editor, width: usize) -> Vec<Line<'static>> {
+fn notes_of(ctx: &Context, editor: &Editor, listed: usize, width: usize) -> Vec<Line<'static>> {
     let theme = ctx.theme;
     let room = width.saturating_sub(2);
     let verdict = match editor.complaint() {
@@ -303,9 +339,12 @@ fn notes_of(ctx: &Context, editor: &Editor, width: usize) -> Vec<Line<'static>> 
     };
     // Enter stands for Ctrl-S where it can, so that the line fits 80 columns.
     let save = if editor.multi_line() { "Ctrl-S" } else { "Enter" };
-    vec![
+    let mut lines = vec![
         verdict,
         Line::from(Span::styled(format!(" {}", clip(&format!("{count}{values}"), room)), theme.dim())),
+    ];
+    lines.extend(editor.parent_lines(ctx, listed, width));
+    lines.extend([
         Line::default(),
         Line::from(vec![
             Span::styled(format!(" {save}"), theme.key()),
@@ -315,5 +354,6 @@ fn notes_of(ctx: &Context, editor: &Editor, width: usize) -> Vec<Line<'static>> 
             Span::styled("Esc", theme.key()),
             Span::raw(" leave it as it was"),
         ]),
-    ]
+    ]);
+    lines
 }

@@ -14,7 +14,7 @@ use crate::console::context::Context;
 use crate::console::effect::Effect;
 use crate::console::outcome::Outcome;
 use crate::console::widgets::cells::{clip, count, fit, short, wrap};
-use crate::console::widgets::charts::{bar, fold, sparkline};
+use crate::console::widgets::charts::{fold, sparkline, thin_bar};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::console::widgets::scroll::beyond;
 use crate::domain::errors::filter::all_of_mapping;
@@ -305,7 +305,7 @@ fn mappings(
     for at in window {
         let mapping = &health.mappings[at];
         let picture = mapping.figures.error_rate.unwrap_or(0.0) / highest.max(f64::MIN_POSITIVE);
-        let picture = bar((picture * 1_000.0) as i64, 1_000, room.min(40));
+        let picture = thin_bar((picture * 1_000.0) as i64, 1_000, room.min(40));
         let text = format!(" {}{}", fit(&mapping.name, name), numbers(mapping, is_wide));
         let chosen = super::chosen_line(ctx, at == view.cursor.at, Line::from(text));
         let mut line = Line { style: Style::new(), ..chosen };
@@ -378,7 +378,7 @@ fn bars(
     lines.extend(values.into_iter().take(height.saturating_sub(1)).map(|(label, value)| {
         Line::from(vec![
             Span::raw(format!(" {}{} ", fit(&label, name), count(value, 9))),
-            Span::styled(bar(value, highest, room), style),
+            Span::styled(thin_bar(value, highest, room), style),
         ])
     }));
     lines

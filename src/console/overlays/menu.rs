@@ -1,4 +1,4 @@
-//! A list to choose from: the remedies of an error, the groups of errors, the strategies of a mapping. A digit chooses at
+//! A list to choose from: the remedies of an error, the strategies of a mapping. A digit chooses at
 //! once.
 
 use std::sync::Arc;
@@ -9,14 +9,11 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use crate::console::command::Id;
-use crate::console::context::{Context, Tone};
-use crate::console::effect::{CauseChange, Effect};
+use crate::console::context::Context;
 use crate::console::outcome::Outcome;
 use crate::console::widgets::cells::{clip, fit};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::domain::changes::merge::Side;
-use crate::domain::errors::cause::Life;
 use crate::domain::records::verify::VerifyReport;
 
 /// The list.
@@ -33,12 +30,6 @@ pub struct Menu {
 pub(super) enum MenuKind {
     /// Anything else.
     Plain,
-    /// The groups of the errors that match a filter: an operation may begin on all errors of one.
-    Groups {
-        filter: String,
-        /// The life of each, or why there is none.
-        lives: Vec<Result<Life, &'static str>>,
-    },
     /// The colours; each shows as soon as it is selected. These are the ones that were chosen before.
     Themes { before: &'static str },
     /// What a comparison of this table found: one side may be taken for all of it.
@@ -64,49 +55,11 @@ impl MenuItem {
     fn number(&self, at: usize) -> Option<usize> {
         self.number.or_else(|| self.does.as_ref().map(|_| at + 1)).filter(|number| *number < 10)
     }
-
-    /// The filter of the errors that it lists.
-    fn filter(&self) -> Option<&str> {
-        if let Some(Outcome::List { filter, .. }) = &self.does { Some(filter) } else { None }
-    }
-}
-
-/// The group that the filter of a line of groups begins with.
-pub fn group_of(filter: &str) -> Option<&str> {
-    filter.split(' ').next()?.strip_prefix("group:")
 }
 
 impl Menu {
     pub(super) fn of(title: String, items: Vec<MenuItem>, at: usize) -> Menu {
         Menu { title, items, cursor: Cursor { at, ..Cursor::default() }, kind: MenuKind::Plain }
-    }
-
-    /// The filter of the errors whose groups are listed.
-    pub fn groups_of(&self) -> Option<&str> {
-        if let MenuKind::Groups { filter, .. } = &self.kind { Some(filter) } else { None }
-    }
-
-    /// Stands on the group whose errors are listed by this filter, where it is still there.
-    pub fn stand_on(&mut self, group: &str) {
-        self.cursor.at = self.items.iter().position(|item| item.filter() == Some(group)).unwrap_or(0);
-    }
-
-    /// The groups as they are now; the selection stays on its own.
-    pub fn renew(&mut self, mut now: Menu) {
-        now.sort_as(self);
-        let selected = self.items.get(self.cursor.at).and_then(MenuItem::filter);
-        let there = now.items.iter().position(|item| item.filter() == selected);
-        let at = there.unwrap_or(self.cursor.at).min(now.items.len().saturating_sub(1));
-        *self = Menu { cursor: Cursor { at, ..self.cursor }, ..now };
-    }
-
-    /// Keeps the order of an earlier list, so that a digit and the next line mean what they meant; what is new comes last.
-    fn sort_as(&mut self, before: &Menu) {
-        let place = |item: &MenuItem| before.items.iter().position(|other| other.filter() == item.filter());
-        let MenuKind::Groups { lives, .. } = &mut self.kind else { return };
-        let mut all: Vec<_> = self.items.drain(..).zip(std::mem::take(lives)).collect();
-        all.sort_by_key(|(item, _)| place(item).unwrap_or(usize::MAX));
-        (self.items, *lives) = all.into_iter().unzip();
     }
 
     /// A key.
@@ -123,9 +76,6 @@ impl Menu {
                 let number = digit.to_digit(10).and_then(|digit| usize::try_from(digit).ok());
                 let has = |(at, item): (usize, &MenuItem)| item.number(at) == number;
                 return self.items.iter().enumerate().position(has).map_or(Vec::new(), |at| self.chosen(at));
-            }
-            KeyCode::Char(letter @ ('o' | 'n' | 's' | 'w')) if self.groups_of().is_some() => {
-                return self.of_cause(letter).into_iter().collect();
             }
             KeyCode::Char(letter) => return self.letter(letter).map_or(Vec::new(), Outcome::closing),
             _ => {}
@@ -147,26 +97,11 @@ impl Menu {
     /// What a letter does to a list of this kind.
     fn letter(&self, letter: char) -> Option<Outcome> {
         match (&self.kind, letter) {
-            (MenuKind::Groups { .. }, 'f') => self.of_group(Id::Fix),
-            (MenuKind::Groups { .. }, 'm') => self.of_group(Id::QuickFix),
-            (MenuKind::Groups { .. }, 'r') => self.of_group(Id::Retry),
-            (MenuKind::Groups { .. }, 'u') => self.of_group(Id::Revert),
-            (MenuKind::Groups { .. }, 'i') => self.of_group(Id::Ignore),
             (MenuKind::Findings { table, report }, 's' | 'p') => Some(Outcome::Repair {
                 table: table.clone(),
                 report: report.clone(),
                 side: if letter == 's' { Side::Salesforce } else { Side::Postgres },
             }),
-            _ => None,
-        }
-    }
-
-    /// An operation on all errors of the selected group.
-    fn of_group(&self, command: Id) -> Option<Outcome> {
-        match self.items.get(self.cursor.at)?.does.clone()? {
-            Outcome::List { filter, label } => {
-                Some(Outcome::OfGroup { filter, label: label.unwrap_or_default(), command })
-            }
             _ => None,
         }
     }
@@ -179,37 +114,6 @@ impl Menu {
     /// What the one with a number does.
     pub fn numbered(self, number: usize) -> Option<Outcome> {
         self.items.into_iter().find(|item| item.number == Some(number)).and_then(|item| item.does)
-    }
-
-    /// What a letter says or tells about the cause of the selected group.
-    fn of_cause(&self, letter: char) -> Option<Outcome> {
-        let MenuKind::Groups { lives, .. } = &self.kind else { return None };
-        let group = self.items.get(self.cursor.at)?.filter().and_then(group_of)?.to_owned();
-        let cause = match &self.items.get(self.cursor.at)?.does {
-            Some(Outcome::List { label: Some(label), .. }) => {
-                label.split(": ").next().unwrap_or(label).to_owned()
-            }
-            _ => group.clone(),
-        };
-        let life = match lives.get(self.cursor.at)? {
-            Ok(life) => life,
-            Err(why) => return Some(Outcome::Say(Tone::Neutral, (*why).to_owned())),
-        };
-        Some(match letter {
-            'o' => {
-                let change = if life.owner.is_some() { CauseChange::Disown } else { CauseChange::Own };
-                Outcome::Effect(Effect::Cause { group, change })
-            }
-            'n' => Outcome::AskNote { group, cause, note: life.note.clone().unwrap_or_default() },
-            's' if life.muted.is_some() => {
-                Outcome::Effect(Effect::Cause { group, change: CauseChange::Unmute })
-            }
-            's' => Outcome::AskMute { group, cause },
-            _ => Outcome::Info {
-                title: format!("Why these errors are one group: {group}"),
-                text: life.grouped_in_words(),
-            },
-        })
     }
 
     /// What the first does that can be done by itself, or by one more key, and concerns nothing but what one looks at.
@@ -230,23 +134,7 @@ impl Menu {
         let opens =
             matches!(self.items.first().and_then(|item| item.does.as_ref()), Some(Outcome::OpenRow(_)));
         match &self.kind {
-            MenuKind::Groups { .. } if read_only => {
-                &[("Enter", "list"), ("w", "why a group"), ("Esc", "close")]
-            }
             MenuKind::Findings { .. } if read_only => &[("Enter", "open"), ("Esc", "close")],
-            MenuKind::Groups { .. } => &[
-                ("Enter", "list"),
-                ("m", "mend"),
-                ("f", "fix"),
-                ("r", "retry"),
-                ("u", "revert"),
-                ("i", "ignore"),
-                ("o", "own"),
-                ("n", "note"),
-                ("s", "mute"),
-                ("w", "why"),
-                ("Esc", "close"),
-            ],
             MenuKind::Findings { .. } => {
                 &[("Enter", "open"), ("s", "take Salesforce's"), ("p", "take PostgreSQL's"), ("Esc", "close")]
             }

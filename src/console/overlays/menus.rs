@@ -2,22 +2,19 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
-use super::menu::{Menu, MenuItem, MenuKind, NO_DIGIT, group_of};
+use super::menu::{Menu, MenuItem, MenuKind, NO_DIGIT};
 use crate::client::api::ClientError;
 use crate::config::console::THEMES;
 use crate::console::command::COMMANDS;
+use crate::console::context::Context;
 use crate::console::effect::Effect;
 use crate::console::outcome::Outcome;
 use crate::console::pane::Pane;
-use crate::console::panes::errors::{PERSON, subject};
+use crate::console::panes::errors::subject;
 use crate::console::panes::record::{RecordPane, ToldCommand, in_console, told};
 use crate::console::settings::{Connection, Settings};
 use crate::domain::changes::dry_run::{DryRun, DryRunRow};
 use crate::domain::errors::catalogue;
-use crate::domain::errors::cause::Life;
-use crate::domain::errors::group::Group;
 use crate::domain::errors::remedy::{RemedyAction, SuggestedFix, picked};
 use crate::domain::errors::sort::{Sort, SortBy};
 use crate::domain::errors::suggested_fix::removal;
@@ -26,6 +23,7 @@ use crate::domain::mappings::field::Field;
 use crate::domain::mappings::strategy::Strategy;
 use crate::domain::names::RowRef;
 use crate::domain::operations::operation::AuditEntry;
+use crate::domain::records::named::{NamedRecord, NamedRecords};
 use crate::domain::records::record::{Diagnosis, Hit};
 use crate::domain::records::verify::{Finding, VerifyReport};
 use crate::domain::reports::overview::MappingStatus;
@@ -52,17 +50,6 @@ fn by_hand(text: &str, mapping: &str, row: Option<&RowRef>) -> Option<Outcome> {
     let command =
         COMMANDS.iter().find(|command| command.is_in(Pane::Record) && command.keys.contains(&key))?;
     Some(Outcome::Run(command, Pane::Record))
-}
-
-/// What people said about a cause, before its message.
-fn said_of(life: &Life) -> String {
-    let parts = [
-        life.owner.as_ref().map(|owner| format!("owner {owner}")),
-        life.muted.as_ref().map(|muted| format!("muted {muted}")),
-        life.note.clone(),
-    ];
-    let said: Vec<String> = parts.into_iter().flatten().collect();
-    if said.is_empty() { String::new() } else { format!("{} · ", said.join(" · ")) }
 }
 
 impl Menu {
@@ -230,68 +217,6 @@ impl Menu {
         Menu::of(format!("{name}: what becomes of errors"), items.into(), at)
     }
 
-    /// The causes of the errors that match a filter; choosing one lists its errors. `None` without errors. `everything`
-    /// tells whether the list adds nothing to what was typed.
-    pub fn groups(
-        groups: &[Group],
-        filter: &str,
-        everything: bool,
-        clock: impl Fn(DateTime<Utc>) -> String,
-    ) -> Option<Menu> {
-        // What needs a person is what the list begins with.
-        let added = if everything { "" } else { PERSON };
-        let typed = filter.strip_prefix(added).unwrap_or(filter).trim();
-        let matches = if typed.is_empty() { String::new() } else { format!(" · {typed}") };
-        let of = |group: &str| match (group_of(typed) == Some(group), typed) {
-            (true, _) => typed.to_owned(),
-            (false, "") => format!("group:{group}"),
-            (false, typed) => format!("group:{group} {typed}"),
-        };
-        let item = |group: &Group| {
-            let fields =
-                if group.fields.is_empty() { String::new() } else { format!(" {}", group.fields.join(",")) };
-            let life = group.life.as_ref();
-            let state = match life {
-                Some(life) => format!("{} {}", life.state.sign(), life.state.word()),
-                None if group.aside == group.count => "○ aside".to_owned(),
-                None => String::new(),
-            };
-            let said = life.map(said_of).unwrap_or_default();
-            MenuItem {
-                number: None,
-                text: format!(
-                    "{:>7} {:<6} {:<9} {} {}{fields}",
-                    group.count,
-                    group.trend.sign(),
-                    state,
-                    group.mapping,
-                    group.code
-                ),
-                note: format!(
-                    "{} to {}  {said}{}",
-                    clock(group.first_seen),
-                    clock(group.last_seen),
-                    group.template
-                ),
-                does: Some(Outcome::List {
-                    // Its errors that were counted, and no others.
-                    filter: of(&group.group),
-                    label: Some(format!(
-                        "{} {}{fields}: {}{matches}",
-                        group.mapping, group.code, group.template
-                    )),
-                }),
-            }
-        };
-        let title = if typed.is_empty() { String::new() } else { format!(" that match {typed}") };
-        let items: Vec<MenuItem> = groups.iter().map(item).collect();
-        let mut menu = Menu::of(format!("Groups of errors{title}"), items, 0);
-        let lives =
-            groups.iter().map(|group| group.life.clone().ok_or_else(|| group.without_life())).collect();
-        menu.kind = MenuKind::Groups { filter: filter.to_owned(), lives };
-        (!groups.is_empty()).then_some(menu)
-    }
-
     /// The rows that a text named; choosing one opens it. `None` without any.
     pub fn hits(text: &str, hits: &[Hit]) -> Option<Menu> {
         let item = |hit: &Hit| {
@@ -314,6 +239,19 @@ impl Menu {
         let items: Vec<MenuItem> = hits.iter().map(item).collect();
         let menu = Menu::of(format!("Rows found by {text}"), items, 0);
         (!hits.is_empty()).then_some(menu)
+    }
+
+    /// The rows whose names have a text in them; choosing one opens it.
+    pub fn named(ctx: &Context, text: &str, found: &NamedRecords) -> Menu {
+        let item = |record: &NamedRecord| MenuItem {
+            number: None,
+            text: format!("{}  {}", ctx.row_name(&record.row), record.name),
+            note: record.telling.clone(),
+            does: Some(Outcome::OpenRow(record.row.clone())),
+        };
+        let only = if found.only_beginnings { "; of large tables only those that begin so" } else { "" };
+        let items = found.records.iter().map(item).collect();
+        Menu::of(format!("Rows named {text}{only}"), items, 0)
     }
 
     /// The orders of the errors; the cursor rests on the one in force, which turns round.

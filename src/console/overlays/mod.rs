@@ -9,6 +9,7 @@ mod conflicts;
 mod duplicate;
 mod editor;
 mod filter;
+mod groups;
 mod health;
 mod heroku;
 mod menu;
@@ -39,9 +40,10 @@ pub use conflicts::ConflictPicker;
 pub use duplicate::DuplicatePicker;
 pub use editor::Editor;
 pub use filter::FilterLine;
+pub use groups::{GroupsView, MOST as MOST_GROUPS, group_of};
 pub use health::HealthView;
 pub use heroku::HerokuView;
-pub use menu::{Menu, group_of};
+pub use menu::Menu;
 pub use palette::{Palette, Thing};
 pub use patterns::Patterns;
 pub use progress::{ProgressBar, ReportView};
@@ -131,6 +133,8 @@ pub enum Overlay {
     Columns(ColumnsView),
     /// Errors and throughput as pictures.
     Trends(Trends),
+    /// The errors by their causes.
+    Groups(Box<GroupsView>),
     /// How well the sync goes.
     Health(HealthView),
     /// What fires, what is silenced, how the channels are, what was told.
@@ -157,6 +161,7 @@ impl Overlay {
             Overlay::ConfirmPlan(confirm) => confirm.settle(ctx),
             Overlay::Setup(view) => view.settle(ctx),
             Overlay::Shadow(view) => view.settle(ctx),
+            Overlay::Groups(view) => view.settle(ctx),
             Overlay::Info { text, top, .. } => {
                 let (words, most) = info_words(ctx.size, text);
                 *top = (*top).min(words.len().saturating_sub(most));
@@ -190,6 +195,7 @@ impl Overlay {
             Overlay::Sources(list) => list.key(key, log.sources.all().len()),
             Overlay::Columns(view) => view.key(key),
             Overlay::Trends(trends) => trends.key(key),
+            Overlay::Groups(view) => view.key(key),
             Overlay::Health(view) => view.key(key),
             Overlay::Alerts(alerts) => alerts.key(key),
             Overlay::Heroku(view) => view.key(key),
@@ -260,6 +266,7 @@ impl Overlay {
             Overlay::Sources(list) => sources::draw(ctx, log, list, frame),
             Overlay::Columns(view) => columns::draw(ctx, view, frame),
             Overlay::Trends(trends) => trends::draw(ctx, trends, frame),
+            Overlay::Groups(view) => groups::draw(ctx, view, frame),
             Overlay::Health(view) => health::draw(ctx, view, frame),
             Overlay::Alerts(list) => alerts::draw(ctx, log, list, frame),
             Overlay::Heroku(view) => heroku::draw(ctx, view, frame),

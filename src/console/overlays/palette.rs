@@ -214,7 +214,7 @@ fn entry(
 
 /// The line behind all others: what is typed is looked for.
 fn find_line(ctx: &Context, typed: &str, title: usize, room: usize) -> Line<'static> {
-    let text = format!(" the row {typed}: by its id, its record's id or its external id");
+    let text = format!(" the row {typed}: by its id, its record's or external id, or its name");
     Line::from(vec![
         Span::raw(" "),
         Span::styled(fit("find", title), ctx.theme.text()),

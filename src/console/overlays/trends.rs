@@ -11,7 +11,7 @@ use crate::console::context::Context;
 use crate::console::effect::Effect;
 use crate::console::outcome::Outcome;
 use crate::console::widgets::cells::{count, fit, short, wrap};
-use crate::console::widgets::charts::{bar, fold, sparkline};
+use crate::console::widgets::charts::{fold, sparkline, thin_bar};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::console::widgets::scroll::beyond;
 use crate::domain::reports::trend::{ErrorShare, Minute, Trend};
@@ -120,11 +120,13 @@ impl Columns {
         format!(" {} ", short(number, self.number - 1))
     }
 
-    fn head(&self, ctx: &Context) -> Line<'static> {
+    /// The heads; of mappings that have no room it is told how many there are.
+    fn head(&self, ctx: &Context, hidden: usize) -> Line<'static> {
         let width = self.picture + self.number + 1;
         let taken = if width >= 20 { "taken by Salesforce" } else { "taken" };
         let titles: String = [taken, "rejected", "read"].map(|title| fit(title, width)).concat();
-        let text = format!(" {} {titles}", fit("mapping", self.name));
+        let name = if hidden > 0 { format!("mapping +{hidden}") } else { "mapping".to_owned() };
+        let text = format!(" {} {titles}", fit(&name, self.name));
         Line::from(Span::styled(text, ctx.theme.label()))
     }
 
@@ -161,11 +163,9 @@ fn throughput(ctx: &Context, trends: &Trends, area: Rect) -> Vec<Line<'static>> 
     let styles = [theme.good(), theme.bad(), theme.key()];
     // One scale for all mappings in a column: what is small beside another one looks small.
     let tops = parts.map(|of| top(all, each, of));
-    let mut lines = vec![columns.head(ctx)];
     let room = usize::from(area.height).saturating_sub(2);
-    // One line tells what there is no room for.
-    let shown = if all.len() > room { room.saturating_sub(1) } else { all.len() };
-    lines.extend(all.iter().take(shown).map(|trend| {
+    let mut lines = vec![columns.head(ctx, all.len().saturating_sub(room))];
+    lines.extend(all.iter().take(room).map(|trend| {
         let mut line = Line::from(format!(" {} ", fit(&trend.mapping, columns.name)));
         for ((of, top), style) in parts.into_iter().zip(tops).zip(styles) {
             let values: Vec<i64> = trend.minutes.iter().map(of).collect();
@@ -174,10 +174,6 @@ fn throughput(ctx: &Context, trends: &Trends, area: Rect) -> Vec<Line<'static>> 
         }
         line
     }));
-    if shown < all.len() {
-        let text = format!(" +{} mappings more; z in the mappings shows each alone", all.len() - shown);
-        lines.push(Line::from(Span::styled(text, theme.dim())));
-    }
     let minutes = all.iter().map(|trend| trend.minutes.len()).max().unwrap_or(0);
     let cells = fold(&vec![0; minutes], each).len();
     let highest = parts.map(|of| all.iter().flat_map(|trend| &trend.minutes).map(of).max().unwrap_or(0));
@@ -220,7 +216,7 @@ fn causes(ctx: &Context, trends: &Trends, area: Rect) -> (Vec<Line<'static>>, Op
     for at in window {
         let share = &shares[at];
         // The bar of the chosen one stays a bar.
-        let picture = Span::styled(fit(&bar(share.count, highest, room), room), theme.warn());
+        let picture = Span::styled(fit(&thin_bar(share.count, highest, room), room), theme.warn());
         let line = Line::from(vec![
             Span::styled(format!(" {}", fit(share.category.word(), 11)), theme.dim()),
             Span::raw(format!("{} ", fit(&share.code, code - 1))),

@@ -1,9 +1,14 @@
 //! Mappings: state and counts of each; on the whole screen everything that is known of them.
 
+mod zoom;
+
 use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
+
+pub use zoom::MappingZoom;
 
 use crate::console::context::Context;
 use crate::console::pane::Pane;
@@ -17,6 +22,8 @@ use crate::domain::reports::trend::{Minute, Trend};
 use crate::domain::state::MappingState;
 use crate::domain::values::duration::spoken;
 
+/// From so many columns on the whole screen has two columns below the list.
+const ZOOMED_WIDE: u16 = 110;
 /// After so many seconds without anything that went through, a mapping fails.
 const FAILING: i64 = 30;
 
@@ -27,6 +34,8 @@ pub struct MappingsPane {
     pub cursor: Cursor,
     /// The last hour of each, once known.
     pub trends: Vec<Trend>,
+    /// What is told of the selected one on the whole screen.
+    pub zoom: MappingZoom,
 }
 
 /// Whether nothing that was sent went through for a while; one rejection among many changes is no such thing.
@@ -78,9 +87,17 @@ pub fn draw(ctx: &Context, pane: &MappingsPane, frame: &mut Frame, slot: Slot) {
     let cursor = pane.cursor;
     let columns = Columns::of(usize::from(inner.width));
     let selected = &mappings[cursor.at.min(mappings.len() - 1)];
-    let details = if ctx.zoom { details(ctx, pane, selected, usize::from(inner.width)) } else { Vec::new() };
+    // Beside what the overview tells there is room for the lists on a wide screen, else below it.
+    let is_wide = inner.width >= ZOOMED_WIDE;
+    let left = if is_wide { inner.width * 9 / 16 } else { inner.width };
+    let details = if ctx.zoom { details(ctx, pane, selected, usize::from(left)) } else { Vec::new() };
     let mut lines = vec![columns.head(ctx)];
-    let height = usize::from(inner.height).saturating_sub(1 + details.len()).max(3);
+    let height = match ctx.zoom {
+        // The list gives way to what is told of one of it.
+        true => usize::from(inner.height).saturating_sub(1 + details.len() + if is_wide { 0 } else { 8 }),
+        false => usize::from(inner.height).saturating_sub(1),
+    };
+    let height = height.max(3);
     let window = cursor.window(mappings.len(), height);
     let top = window.start;
     super::place_in_list(ctx, frame, slot, mappings.len(), &window);
@@ -88,9 +105,21 @@ pub fn draw(ctx: &Context, pane: &MappingsPane, frame: &mut Frame, slot: Slot) {
         let row = columns.row(ctx, pane, &mappings[at]);
         lines.push(super::list_line(ctx, Pane::Mappings, at == cursor.at, row));
     }
-    lines.extend(details);
-    frame.render_widget(Paragraph::new(lines), inner);
     super::place_cursor(frame, slot, inner, 1 + cursor.at.saturating_sub(top));
+    if !ctx.zoom {
+        return frame.render_widget(Paragraph::new(lines), inner);
+    }
+    lines.push(Line::from(Span::styled("─".repeat(usize::from(inner.width)), ctx.theme.dim())));
+    let length = |lines: &[Line]| Constraint::Length(u16::try_from(lines.len()).unwrap_or(u16::MAX));
+    let [list, below] = inner.layout(&Layout::vertical([length(&lines), Constraint::Fill(1)]));
+    frame.render_widget(Paragraph::new(lines), list);
+    let [told, lists] = match is_wide {
+        true => below.layout(&Layout::horizontal([Constraint::Length(left), Constraint::Fill(1)])),
+        false => below.layout(&Layout::vertical([length(&details), Constraint::Fill(1)])),
+    };
+    frame.render_widget(Paragraph::new(details), told);
+    let room = (usize::from(lists.width), usize::from(lists.height));
+    frame.render_widget(Paragraph::new(zoom::lists(ctx, &pane.zoom, &selected.name, room)), lists);
 }
 
 /// What there is room for, in the order in which it is needed.
@@ -288,22 +317,19 @@ fn details(ctx: &Context, pane: &MappingsPane, mapping: &MappingStatus, width: u
     let (sign, word, style) = state(ctx, mapping);
     let label = |text: &str| Span::styled(format!("  {}", fit(text, 12)), theme.label());
     let room = width.saturating_sub(16);
-    let mut lines = vec![
-        Line::from(Span::styled("─".repeat(width), theme.dim())),
-        Line::from(vec![
-            Span::styled(format!("  {} ", clip(&mapping.name, 40)), theme.strong()),
-            Span::styled(clip(&format!("{sign} {word}"), 20), style),
-            Span::styled(
-                format!(
-                    "   table {} · {} · strategy {}",
-                    clip(&mapping.table, 40),
-                    clip(&mapping.access.replace('_', "/"), 20),
-                    clip(&mapping.strategy, 20)
-                ),
-                theme.dim(),
+    let mut lines = vec![Line::from(vec![
+        Span::styled(format!("  {} ", clip(&mapping.name, 40)), theme.strong()),
+        Span::styled(clip(&format!("{sign} {word}"), 20), style),
+        Span::styled(
+            format!(
+                "   table {} · {} · strategy {}",
+                clip(&mapping.table, 40),
+                clip(&mapping.access.replace('_', "/"), 20),
+                clip(&mapping.strategy, 20)
             ),
-        ]),
-    ];
+            theme.dim(),
+        ),
+    ])];
     if let Some(since) = mapping.failing_since.filter(|_| is_failing(ctx, mapping)) {
         let text = format!("nothing that was sent since {} went through", ctx.clock(since));
         lines.push(Line::from(vec![label("writes"), Span::styled(clip(&text, room), theme.bad())]));
@@ -326,10 +352,7 @@ fn details(ctx: &Context, pane: &MappingsPane, mapping: &MappingStatus, width: u
                 .map(|(name, part)| Line::from(vec![label(name), Span::styled(part, style)])),
         );
     }
-    if let Some(lag) = mapping.lag_seconds.filter(|lag| *lag > 0) {
-        let text = format!("{} later than its interval says", ago(lag));
-        lines.push(Line::from(vec![label("reads"), Span::raw(clip(&text, room))]));
-    }
+    lines.extend(zoom::lags(ctx, mapping, width));
     if let Some(events) = &mapping.events {
         let style = if events.flow { theme.text() } else { theme.warn() };
         let text = wrap(&events.text(|at| ctx.clock(at)), room, 3);
@@ -343,6 +366,7 @@ fn details(ctx: &Context, pane: &MappingsPane, mapping: &MappingStatus, width: u
         let style = if verify.found > 0 { theme.warn() } else { theme.text() };
         lines.push(Line::from(vec![label("compared"), Span::styled(clip(&text, room), style)]));
     }
+    lines.extend(zoom::tried(ctx, &pane.zoom, &mapping.name, width));
     let kinds: Vec<String> = mapping
         .by_category
         .iter()

@@ -128,7 +128,7 @@ fn a_mapping_on_the_whole_screen_says_what_its_api_tells_of_it() {
         (told, "RELOAD_TABLE: is read again as a whole, told by its API at 14:02"),
         (trouble, "what the database tells: it is away; look there"),
     ] {
-        let mut app = full((140, 40));
+        let mut app = full((100, 40));
         update(&mut app, Msg::Overview(Ok(overview)));
         press(&mut app, "1 z");
         let screen = text(&app).split_whitespace().collect::<Vec<_>>().join(" ");

@@ -258,7 +258,7 @@ fn a_key_that_means_nothing_here_says_where_it_means_something() {
     for (keys, says) in [
         ("1 m", "M is “quick fix” in Errors (2)"),
         ("2 Q", "Q does nothing here; ? shows the keys"),
-        ("4 c", "c is “groups” in Errors (2)"),
+        ("4 c", "c is “its groups” in Mappings (1)"),
     ] {
         press(&mut app, keys);
         assert!(app.ctx.toast.as_ref().unwrap().text.eq_ignore_ascii_case(says), "{:?}", app.ctx.toast);
@@ -279,7 +279,7 @@ fn groups_go_on_counting_while_they_show_and_read_as_words_where_they_are_listed
     let renewed = |groups| Msg::GroupsRenewed { filter: String::new(), result: Ok(groups) };
     update(&mut app, renewed(later));
     assert_eq!(app.overlays.len(), 1);
-    assert!(text(&app).contains("4711"));
+    assert!(text(&app).contains("4,711"));
     // The selection is on the cause that it was on, which is the first one now.
     press(&mut app, "Enter");
     assert_eq!(app.errors.filter, "group:8fb2");
@@ -471,7 +471,7 @@ fn an_answer_that_comes_late_ends_no_question_that_was_asked_since() {
     update(&mut app, groups("code:PHONE"));
     assert!(matches!(&app.overlays[..], [Overlay::Loading { .. }]), "{:?}", app.overlays);
     update(&mut app, groups("needs:person"));
-    assert!(matches!(&app.overlays[..], [Overlay::Menu(_)]), "{:?}", app.overlays);
+    assert!(matches!(&app.overlays[..], [Overlay::Groups(_)]), "{:?}", app.overlays);
 }
 
 #[test]

@@ -72,6 +72,6 @@ fn without_colours_the_chosen_code_ends_before_its_bar() {
     let screen = drawn(&app);
     let reversed = |x: u16, y: u16| screen[(x, y)].modifier.contains(Modifier::REVERSED);
     let row = (0..24).find(|y| reversed(10, *y)).unwrap();
-    let bar = (0..80).find(|x| screen[(*x, row)].symbol() == "█").unwrap();
+    let bar = (0..80).find(|x| screen[(*x, row)].symbol() == "━").unwrap();
     assert!(!reversed(bar, row) && !reversed(bar - 1, row) && reversed(bar - 2, row));
 }

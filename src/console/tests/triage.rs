@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 
 use super::screens::text;
 use super::world::{
-    error, errors, failing_of, full, is_by_itself, now, page, plan, planned, press, record, report, rests,
-    tally, type_in, words,
+    error, errors, failing_of, full, is_by_itself, named, now, page, plan, planned, press, record, report,
+    rests, tally, type_in, words,
 };
 use crate::client::api::{ClientError, Count, ErrorPage};
 use crate::client::operations::execute::Plan;
@@ -211,7 +211,7 @@ fn marked_errors_are_mended_after_a_table_and_counted_until_salesforce_has_answe
     assert!(matches!(&effects[..], [Effect::Plan { kind: OperationKind::Mend, .. }]), "{effects:?}");
     update(&mut app, Msg::Planned(Ok(mending(9))));
     let screen = text(&app);
-    for told in ["value now", "becomes", "These need a person:"] {
+    for told in ["value now", "becomes", "▲ 1 needs a person; p lists them"] {
         assert!(screen.contains(told), "{told}\n{screen}");
     }
     assert!(matches!(&press(&mut app, "y")[..], [Effect::Execute { .. }]));
@@ -512,12 +512,18 @@ fn a_lookup_is_looked_for_once_at_a_time_and_never_by_an_id() {
         texts(&keys)
     };
     assert_eq!(typed(&mut app, "acme"), ["ac"]);
-    let found = vec![("001sd0000000001AAA".to_owned(), "Acme Ltd".to_owned())];
+    let found = named("Acme Ltd", 2);
     let came = Msg::Parents { column: column.clone(), text: "ac".to_owned(), found: Ok(found.clone()) };
     assert_eq!(texts(&update(&mut app, came)), ["acme"], "what was typed meanwhile is looked for then");
     let came = Msg::Parents { column: column.clone(), text: "acme".to_owned(), found: Ok(found) };
     assert_eq!(texts(&update(&mut app, came)), [""; 0]);
-    assert!(text(&app).contains("Acme Ltd"), "{}", text(&app));
+    // Two of one name are told apart by another field, and a key writes the id of the second one.
+    let screen = text(&app);
+    assert!(screen.contains("Acme Ltd") && screen.contains("Berlin") && screen.contains("Bonn"), "{screen}");
+    press(&mut app, "Down Down");
+    assert!(text(&app).contains("001sd0000000002AAA"), "{}", text(&app));
+    press(&mut app, "C-u");
+    typed(&mut app, "acme");
     press(&mut app, "s");
     let refused = Err(ClientError::refused("the table is too large"));
     update(&mut app, Msg::Parents { column, text: "acmes".to_owned(), found: refused });

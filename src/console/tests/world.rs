@@ -15,7 +15,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::client::api::{Count, ErrorPage};
+use crate::client::about::{AboutMapping, RuleOrigin};
+use crate::client::api::{Count, ErrorPage, ShownRule};
 use crate::client::operations::execute::Plan;
 use crate::console::app::App;
 use crate::console::app::update::update;
@@ -26,6 +27,7 @@ use crate::console::settings::Settings;
 use crate::domain::changes::dry_run::{DryRun, DryRunRow};
 use crate::domain::errors::catalogue;
 use crate::domain::errors::group::{self, Group};
+use crate::domain::errors::group_hours::{GroupHours, RemedyFit};
 use crate::domain::errors::summary::Summary;
 use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::errors::sync_error::{Category, Class, ErrorState, SyncError};
@@ -33,6 +35,7 @@ use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::records::life::{ChangeLife, LifeAnswers, LifeStage};
+use crate::domain::records::named::{NamedRecord, NamedRecords};
 use crate::domain::records::record::{
     Conflict, HistoryEntry, RecordView, SalesforceState, SalesforceValues, Sending,
 };
@@ -40,6 +43,7 @@ use crate::domain::records::verify::{self, Difference, Finding, VerifyReport};
 use crate::domain::reports::overview::{
     AlertsStatus, ConnectionStatus, EngineStatus, MappingStatus, Overview,
 };
+use crate::domain::reports::run::{Run, RunKind};
 use crate::domain::reports::trend::{ErrorShare, Minute, Trend};
 use crate::domain::state::{ConnectionState, EngineState, MappingState};
 
@@ -394,6 +398,62 @@ pub fn groups() -> Vec<Group> {
         ),
         group("8fb2", "INVALID_EMAIL_ADDRESS", "Email", 44, "Email: invalid email address: …"),
     ]
+}
+
+/// When their errors came.
+pub fn group_hours() -> GroupHours {
+    let mut hours = GroupHours::default();
+    for (group, part, count) in [("03aa", 3, 2), ("03aa", 5, 23), ("8fb2", 11, 11)] {
+        hours.add(group, part, count);
+    }
+    hours
+}
+
+/// What the groups tell besides comes: a remedy mends almost all of the first one, and none of the second.
+pub fn told_of_groups(app: &mut App) {
+    update(app, Msg::GroupHours { filter: String::new(), result: Ok(group_hours()) });
+    for (group, count, passing, looked, more) in [("03aa", 187, 38, 40, true), ("8fb2", 44, 0, 44, false)] {
+        let result = Ok(RemedyFit { passing, looked, more });
+        update(app, Msg::Fit { group: group.to_owned(), count, result });
+    }
+}
+
+/// What is told of Contact.
+pub fn about() -> AboutMapping {
+    let run = |kind, seconds: i64, records, changed, failed| Run {
+        began_at: now() - TimeDelta::seconds(seconds + 4),
+        ended_at: now() - TimeDelta::seconds(seconds),
+        records,
+        changed,
+        failed,
+        ..Run::begin("Contact", kind)
+    };
+    let rule = |key: &str, value: &str, origin| ShownRule {
+        key: key.to_owned(),
+        value: value.to_owned(),
+        origin,
+        meaning: "",
+    };
+    let by = RuleOrigin { actor: "ada@ops".to_owned(), at: now() - TimeDelta::hours(2) };
+    AboutMapping {
+        groups: groups(),
+        runs: vec![run(RunKind::Send, 20, 187, 140, 47), run(RunKind::Poll, 60, 12, 9, 0)],
+        rules: vec![rule("poll_interval", "30s", "configuration"), rule("strategy", "skip", "run time")],
+        by_default: 21,
+        set_by: [("strategy".to_owned(), by)].into(),
+    }
+}
+
+/// So many records of one name, at most two, each in another city.
+pub fn named(name: &str, records: usize) -> NamedRecords {
+    let record = |(number, city): (i32, &str)| NamedRecord {
+        row: RowRef { table: "account".to_owned(), row: RowId(number) },
+        key: format!("001sd000000000{number}AAA"),
+        name: name.to_owned(),
+        telling: city.to_owned(),
+    };
+    let records = [(1, "Berlin"), (2, "Bonn")].into_iter().take(records).map(record).collect();
+    NamedRecords { records, only_beginnings: false }
 }
 
 /// A plan comes that an operation was looked at for.

@@ -25,6 +25,11 @@ pub fn fold(values: &[i64], width: usize) -> Vec<i64> {
     values.rchunks(each).map(|part| part.iter().sum()).rev().collect()
 }
 
+/// A thin bar as long as `value` is of `top`, in at most `width` cells; whatever there is shows.
+pub fn thin_bar(value: i64, top: i64, width: usize) -> String {
+    bar(value, top, width).replace('█', "━")
+}
+
 /// A bar as long as `value` is of `top`, in at most `width` cells; whatever there is shows.
 pub fn bar(value: i64, top: i64, width: usize) -> String {
     let width = width as i64;

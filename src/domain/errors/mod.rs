@@ -5,6 +5,7 @@ pub mod cause;
 pub mod explain;
 pub mod filter;
 pub mod group;
+pub mod group_hours;
 pub mod grouping;
 pub mod remedy;
 pub mod sort;

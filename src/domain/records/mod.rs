@@ -4,6 +4,7 @@ pub mod consistency;
 pub mod duplicate;
 pub mod life;
 pub mod matching;
+pub mod named;
 pub mod record;
 pub mod shadow;
 pub mod verify;

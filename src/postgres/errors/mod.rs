@@ -6,6 +6,7 @@ pub(super) mod facets;
 pub(super) mod failing;
 pub(super) mod find;
 pub mod findings;
+pub mod group_hours;
 pub mod listing;
 pub mod regroup;
 pub(super) mod sooner;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::domain::mappings::mapping::{Mapping, no_such_mapping};
@@ -109,6 +110,16 @@ impl Store {
             .await
             .context("store a mapping's definition")?;
         Ok(changed == 1)
+    }
+
+    /// The keys of a mapping's rules that are set at run time, with who set each and when.
+    pub async fn rules_set_by(&self, mapping: &str) -> Result<Vec<(String, String, DateTime<Utc>)>, Error> {
+        let client = self.client().await?;
+        let rows = client
+            .query("SELECT key, actor, at FROM syncdeck.setting WHERE mapping = $1 ORDER BY key", &[&mapping])
+            .await
+            .context("read who set rules")?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
     }
 
     /// The rules set at run time.

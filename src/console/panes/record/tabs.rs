@@ -12,7 +12,6 @@ use crate::console::widgets::cursor::Cursor;
 use crate::domain::records::record::{HistoryEntry, RecordView, Relative};
 use crate::logs::{Level, LogRecord};
 
-use super::fields::WHAT;
 use super::part::{Part, View};
 use super::{Lazy, RecordPane, RecordTab};
 

@@ -16,13 +16,14 @@ use crate::console::tests::world::heroku::listed;
 use crate::console::tests::world::setup::{planned_start, refused_takeover, taken_over, takeover, way_back};
 use crate::console::tests::world::shadow::{ready, report as shadowed};
 use crate::console::tests::world::{
-    HOSTILE, blocked, contested, dry_run, duplicate, duplicated, errors, failing, groups, health, hits,
-    many_lines, operations, overview, page, pending, plan, record, relatives, report, shares, tally, trends,
-    values, verified, words,
+    HOSTILE, about, blocked, contested, dry_run, duplicate, duplicated, errors, failing, group_hours, groups,
+    health, hits, many_lines, named, operations, overview, page, pending, plan, record, relatives, report,
+    shares, tally, trends, values, verified, words,
 };
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::cause::CauseState;
 use crate::domain::errors::group::Group;
+use crate::domain::errors::group_hours::RemedyFit;
 use crate::domain::errors::sort::PageKey;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::{RowId, RowRef};
@@ -118,6 +119,12 @@ impl Engine {
             }
             Effect::LoadHealth(span) => Msg::Health { span, result: Box::new(or(manner, health())) },
             Effect::LoadGroups(filter) => Msg::Groups { filter, result: or(manner, lived()) },
+            Effect::LoadGroupHours(filter) => Msg::GroupHours { filter, result: or(manner, group_hours()) },
+            Effect::LoadFit { group, count, .. } => {
+                let fit = RemedyFit { passing: turn % 5, looked: 40, more: turn.is_multiple_of(2) };
+                Msg::Fit { group, count, result: or(manner, fit) }
+            }
+            Effect::LoadAbout(mapping) => Msg::About { mapping, result: Box::new(or(manner, about())) },
             Effect::RenewGroups(filter) => Msg::GroupsRenewed { filter, result: or(manner, lived()) },
             Effect::LoadRecord(row) if manner.well && turn % 17 == 16 => {
                 Msg::Gone { row, why: HOSTILE.to_owned() }
@@ -158,7 +165,7 @@ impl Engine {
                 Msg::Words { asked, result: or(manner, words) }
             }
             Effect::FindParents { column, text, .. } => {
-                let found = or(manner, vec![("001sd0000000001AAA".to_owned(), HOSTILE.to_owned())]);
+                let found = or(manner, named(HOSTILE, usize::from(turn % 2 == 0) + 1));
                 Msg::Parents { column, text, found }
             }
             Effect::CountCause(group) => {

@@ -132,8 +132,8 @@ pub fn scenes() -> Vec<Scene> {
         (
             "groups_lives",
             &[
-                (Selected, "▲ growing"),
-                (Plain, "○ quiet"),
+                (Dim, "▲ growing"),
+                (Dim, "○ quiet"),
                 (Dim, "owner ada@ops · muted until 100 more"),
                 (Plain, "ignore"),
             ],

@@ -104,7 +104,7 @@ fn what_a_colour_says_a_word_or_a_sign_says_too() {
         }
     });
     // A chart's columns are told apart by their heads.
-    let is_chart = |text: &str| text.chars().all(|c| "▁▂▃▄▅▆▇█░ ".contains(c));
+    let is_chart = |text: &str| text.chars().all(|c| "▁▂▃▄▅▆▇█░━ ".contains(c));
     let bare: Vec<_> = looks.iter().filter(|(text, looks)| looks.len() > 1 && !is_chart(text)).collect();
     assert!(bare.is_empty(), "only their colour tells these apart: {bare:#?}");
     assert!(looks.len() > 30, "{looks:#?}");

@@ -418,8 +418,8 @@ fn overlays() -> Vec<Scene> {
             "groups_hostile",
             &[
                 (Focus, "Groups of errors that match \\e[31m"),
-                (Any, "44 ▼11"),
-                (Dim, "11:02:11 to 14:01:51  \\e[31m"),
+                (Any, "44"),
+                (Selected, "\\e[31m"),
                 (Plain, "ignore"),
             ],
             |size| {

@@ -357,7 +357,7 @@ fn of_mappings() -> Vec<Scene> {
                 (Bad, "█"),
                 (Key, "█"),
                 (Any, "INVALID_TYPE"),
-                (Warn, "█"),
+                (Warn, "━"),
                 (Dim, "mapping"),
                 (Key, "Esc"),
             ],

@@ -11,7 +11,7 @@ use crate::console::tests::world::record as world_record;
 use crate::console::tests::world::waited_for;
 use crate::console::tests::world::{
     contested, diagnosed, duplicate, duplicated, error, failing, full, groups, hits, jane, page, press,
-    type_in,
+    told_of_groups, type_in,
 };
 use crate::domain::errors::sync_error::ErrorState;
 use crate::domain::names::RowId;
@@ -344,10 +344,15 @@ fn of_lists() -> Vec<Scene> {
             "groups",
             &[
                 (Focus, "Groups of errors"),
-                (Selected, "187 ▼46"),
-                (Selected, "FIELD_CUSTOM_VALIDATION_EXCEPTION"),
-                (Dim, "11:02:11 to 14:01:51"),
-                (Plain, "44 ▼11"),
+                (Selected, "Phone must be a valid"),
+                (Any, "187"),
+                (Any, "FIELD_CUSTOM_VALIDATION"),
+                (Selected, "80 %"),
+                (Good, "remedy fits 38 of the first 40"),
+                (Warn, "no remedy mends any of 44"),
+                (Bad, "▁ █"),
+                (Any, "25"),
+                (Dim, "3 h to 20 s ago"),
                 (Key, "f"),
                 (Plain, "fix"),
                 (Plain, "ignore"),
@@ -355,6 +360,7 @@ fn of_lists() -> Vec<Scene> {
             |size| {
                 let mut app = full(size);
                 waited_for(&mut app, Msg::Groups { filter: String::new(), result: Ok(groups()) });
+                told_of_groups(&mut app);
                 app
             },
         ),
