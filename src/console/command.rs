@@ -226,7 +226,7 @@ pub static COMMANDS: &[Command] = &[
     command(Id::Open, "open", "its record", &["Enter", "l"], "Open the record that the line speaks of; Esc comes back")
         .only(&[Log])
         .hinted(),
-    command(Id::Open, "open", "its errors", &["Enter", "l"], "List the errors of the selected cause").only(&[Groups]).hinted(),
+    command(Id::Open, "open", "list its errors", &["Enter", "l"], "List the errors of the selected cause").only(&[Groups]).hinted(),
     // ---- one record ----------------------------------------------------------------------------------------------
     command(
         Id::Edit,

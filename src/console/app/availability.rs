@@ -320,6 +320,7 @@ fn open(app: &App, pane: Pane) -> Option<&'static str> {
         Pane::Mappings => unless(app.mapping().is_some(), "no mapping is there yet"),
         Pane::Log => unless(app.log.selected().is_some(), "no line is there yet"),
         Pane::Pending => unless(app.pending.selected().is_some(), "nothing waits"),
+        Pane::Groups if !app.has_groups() => Some("the screen has no room for the causes; c shows them"),
         Pane::Groups => unless(app.groups.selected().is_some(), "no cause is there yet"),
         // What is read just now is opened when it comes.
         _ if !app.errors.loaded => None,

@@ -46,7 +46,7 @@ impl App {
     /// The causes came, for the pane and for the list of them that is open.
     pub(super) fn causes_came(&mut self, filter: &str, result: Result<Vec<Group>, ClientError>) {
         self.inflight.groups.finish();
-        let told = result.as_ref().map(Vec::clone).map_err(|refused| one_line(&refused.to_string()));
+        let told = result.clone().map_err(|refused| one_line(&refused.to_string()));
         self.groups.take(filter, told, self.ctx.now);
         self.renew_groups(filter, result);
     }

@@ -295,17 +295,22 @@ impl App {
     fn resize(&mut self, larger: bool) -> Vec<Effect> {
         let (pane, shape) = (self.ctx.focus, layout::shape(&self.ctx));
         let (before, place) = (self.ctx.settings.sizes.clone(), layout::place(&self.ctx, pane));
-        self.ctx.settings.sizes.step(shape, pane, larger);
-        if layout::place(&self.ctx, pane) == place {
-            self.ctx.settings.sizes = before;
-            let end = if larger { "large" } else { "small" };
-            self.say(
-                Tone::Neutral,
-                format!("{} is as {end} as it gets; = gives all panes their own size", pane.title()),
-            );
-            return Vec::new();
+        // Where a step is less than a line, several are one.
+        loop {
+            let last = self.ctx.settings.sizes.clone();
+            self.ctx.settings.sizes.step(shape, pane, larger);
+            if layout::place(&self.ctx, pane) != place {
+                return self.resized();
+            }
+            if self.ctx.settings.sizes == last {
+                break;
+            }
         }
-        self.resized()
+        self.ctx.settings.sizes = before;
+        let end = if larger { "large" } else { "small" };
+        let title = pane.title();
+        self.say(Tone::Neutral, format!("{title} is as {end} as it gets; = gives all panes their own size"));
+        Vec::new()
     }
 
     /// The selected lines stay in sight; what has room now is asked for.

@@ -478,7 +478,7 @@ fn a_filter_by_anybodys_value_is_harmless_in_a_title() {
 /// A console in which everything is there and two connections are, in a pane.
 fn standing_in(pane: Pane) -> App {
     // The causes need the room.
-    let mut app = full(if pane == Pane::Groups { (160, 40) } else { (120, 40) });
+    let mut app = full((160, 40));
     let named = |name: &str| Connection { name: name.to_owned(), environment: "demo".to_owned() };
     app.ctx.settings.connections = vec![named("acme"), named("other")];
     press(&mut app, "j Enter");
