@@ -346,7 +346,7 @@ fn of_lists() -> Vec<Scene> {
                 (Focus, "Groups of errors"),
                 (Selected, "Phone must be a valid"),
                 (Any, "187"),
-                (Any, "FIELD_CUSTOM_VALIDATION"),
+                (Any, "FIELD_CUSTOM_VAL"),
                 (Selected, "80 %"),
                 (Good, "fits 38 of"),
                 (Warn, "of 44"),
