@@ -288,7 +288,7 @@ impl Prompt {
             ),
             About::Find => (
                 "Go to any row".to_owned(),
-                "row id, Contact:42, record id (15 or 18 characters) or external id",
+                "row id, Contact:42, record id (15 or 18 characters), external id or name",
                 "find it",
             ),
             About::Search => {

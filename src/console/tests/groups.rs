@@ -92,9 +92,14 @@ fn a_zoomed_mapping_tells_its_causes_runs_and_rules_and_a_digit_lists_a_cause() 
     assert!(effects.contains(&Effect::LoadAbout("Contact".to_owned())), "{effects:?}");
     update(&mut app, Msg::About { mapping: "Contact".to_owned(), result: Box::new(Ok(about())) });
     let screen = text(&app);
-    for told in
-        ["to Salesf.", "from Salesf.", "1     187", "last runs", "187 sent, 140 taken", "set by ada@ops"]
-    {
+    for told in [
+        "sends       12 rows wait",
+        "reads       read ",
+        "1     187",
+        "last runs",
+        "187 sent, 140 taken",
+        "set by ada@ops",
+    ] {
         assert!(screen.contains(told), "{told}\n{screen}");
     }
     press(&mut app, "2");

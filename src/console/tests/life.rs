@@ -39,7 +39,7 @@ fn lived(size: (u16, u16), life: ChangeLife) -> String {
 fn the_newest_change_tells_its_life_in_one_line() {
     let rejected = life("failed");
     assert_eq!(
-        lived((200, 55), rejected.clone()),
+        lived((150, 45), rejected.clone()),
         "Life ● captured 14:02:00 → ● sent ─ 2 s → ✗ rejected 14:02:02 → ▲ waits for a person for 9 s"
     );
     let again = LifeStage::Again { at: now() + TimeDelta::seconds(39) };

@@ -148,8 +148,8 @@ impl Columns {
             fit("what is wrong", self.message()),
             "errors",
             "share",
-            fit("in the last", PARTS),
-            "hour"
+            fit("last hour", PARTS),
+            "came"
         );
         Line::from(Span::styled(text, ctx.theme.label()))
     }
@@ -164,7 +164,7 @@ impl Columns {
         let number = if at < 9 { (at + 1).to_string() } else { " ".to_owned() };
         let fresh = if view.fresh.contains(&group.group) { "▼" } else { " " };
         let room = self.message();
-        let code = if self.wide { clip(&group.code, 40) } else { String::new() };
+        let code = if self.wide { clip(&group.code, room / 3) } else { String::new() };
         let message = clip(&group.template, room.saturating_sub(code.width() + 3));
         let blank = room.saturating_sub(message.width() + code.width() + 2);
         let calm = group.life.as_ref().is_some_and(|life| life.muted.is_some()) || group.aside == group.count;
@@ -205,11 +205,11 @@ impl Columns {
         let fields = group.fields.join(",");
         let mut parts = vec![(clip(&group.mapping, 24), theme.dim())];
         if !self.wide {
-            parts.push((clip(&group.code, 24), theme.dim()));
+            parts.push((clip(&group.code, 20), theme.dim()));
         } else if !fields.is_empty() {
             parts.push((clip(&fields, 24), theme.dim()));
         }
-        parts.extend(fit_words(ctx, view, group, self.roomy()));
+        parts.extend(fit_words(ctx, view, group, self));
         let (first, last) = (since(group.first_seen), since(group.last_seen));
         let times = match self.roomy() {
             true => format!("first {first} ago, last {last} ago"),
@@ -240,24 +240,22 @@ impl Columns {
     }
 }
 
-/// Of how many of its errors a remedy mends the row.
-fn fit_words(ctx: &Context, view: &GroupsView, group: &Group, roomy: bool) -> Option<(String, Style)> {
+/// Of how many of its errors a remedy mends the row, in as many words as there is room for.
+fn fit_words(ctx: &Context, view: &GroupsView, group: &Group, columns: &Columns) -> Option<(String, Style)> {
     let theme = ctx.theme;
     let (_, fit) = view.fits.get(&group.group)?;
     let number = |n: usize| count(i64::try_from(n).unwrap_or(i64::MAX), 0);
-    Some(match fit {
-        Ok(fit) => {
-            let first = if fit.more { "the first " } else { "" };
-            let of = format!("{first}{}", number(fit.looked));
-            match fit.passing {
-                0 => (format!("no remedy mends any of {of}"), theme.warn()),
-                passing => {
-                    let what = if roomy { "the first remedy that passes fits" } else { "remedy fits" };
-                    (format!("{what} {} of {of}", number(passing)), theme.good())
-                }
-            }
-        }
-        Err(_) => ("remedies are not known".to_owned(), theme.dim()),
+    let Ok(fit) = fit else { return Some(("remedies are not known".to_owned(), theme.dim())) };
+    let (what, first) = match (columns.roomy(), columns.wide) {
+        (true, _) => ("the first remedy that passes fits", "the first "),
+        (false, true) => ("remedy fits", "the first "),
+        (false, false) => ("fits", "first "),
+    };
+    let of = format!("{}{}", if fit.more { first } else { "" }, number(fit.looked));
+    Some(match (fit.passing, columns.wide) {
+        (0, true) => (format!("no remedy mends any of {of}"), theme.warn()),
+        (0, false) => (format!("fits none of {of}"), theme.warn()),
+        (passing, _) => (format!("{what} {} of {of}", number(passing)), theme.good()),
     })
 }
 

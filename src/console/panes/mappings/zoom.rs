@@ -99,11 +99,11 @@ pub fn lags(ctx: &Context, mapping: &MappingStatus, width: usize) -> Vec<Line<'s
         None => String::new(),
     };
     let is_late = mapping.lag_seconds.is_some_and(|lag| lag > 0);
-    let mut reads = told(ctx, "from Salesf.", &format!("{read}{late}"), width);
+    let mut reads = told(ctx, "reads", &format!("{read}{late}"), width);
     if is_late {
         reads.spans[1].style = theme.warn();
     }
-    vec![told(ctx, "to Salesf.", &format!("{waits}{held} · {wrote}"), width), reads]
+    vec![told(ctx, "sends", &format!("{waits}{held} · {wrote}"), width), reads]
 }
 
 /// What was tried of it in this console, with the keys that try it.

@@ -165,7 +165,7 @@ impl Engine {
                 Msg::Words { asked, result: or(manner, words) }
             }
             Effect::FindParents { column, text, .. } => {
-                let found = or(manner, named(HOSTILE, usize::from(turn % 2 == 0) + 1));
+                let found = or(manner, named(HOSTILE, usize::from(turn.is_multiple_of(2)) + 1));
                 Msg::Parents { column, text, found }
             }
             Effect::CountCause(group) => {
