@@ -63,7 +63,7 @@ fn the_newest_change_tells_its_life_in_one_line() {
         (LifeStage::Dropped { why: "ignored".to_owned(), at: None }, "· ignored"),
         (LifeStage::Accepted { at: Some(now()) }, "● sent ─ 11 s → ✓ accepted 14:02:11"),
     ] {
-        let line = lived((200, 55), ChangeLife { stage, ..rejected.clone() });
+        let line = lived((150, 45), ChangeLife { stage, ..rejected.clone() });
         assert!(line.ends_with(words), "{line}");
     }
     let unknown =

@@ -210,12 +210,6 @@ impl Columns {
             parts.push((clip(&fields, 24), theme.dim()));
         }
         parts.extend(fit_words(ctx, view, group, self));
-        let (first, last) = (since(group.first_seen), since(group.last_seen));
-        let times = match self.roomy() {
-            true => format!("first {first} ago, last {last} ago"),
-            false => format!("{first} to {last} ago"),
-        };
-        parts.push((times, theme.dim()));
         match &group.life {
             Some(life) => {
                 parts.push((format!("{} {}", life.state.sign(), life.state.word()), theme.dim()));
@@ -224,6 +218,13 @@ impl Columns {
             None if group.aside == group.count => parts.push(("○ aside".to_owned(), theme.dim())),
             None => {}
         }
+        // Where there is little room, what people said comes before when.
+        let (first, last) = (since(group.first_seen), since(group.last_seen));
+        let times = match self.roomy() {
+            true => format!("first {first} ago, last {last} ago"),
+            false => format!("{first} to {last} ago"),
+        };
+        parts.push((times, theme.dim()));
         let mut left = self.width.saturating_sub(5);
         let mut line = Line::from("    ");
         for (at, (text, style)) in parts.into_iter().enumerate() {

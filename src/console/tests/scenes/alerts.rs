@@ -131,12 +131,7 @@ pub fn scenes() -> Vec<Scene> {
         ),
         (
             "groups_lives",
-            &[
-                (Dim, "▲ growing"),
-                (Dim, "○ quiet"),
-                (Dim, "owner ada@ops · muted until 100 more"),
-                (Plain, "ignore"),
-            ],
+            &[(Dim, "▲ growing"), (Dim, "○ quiet"), (Dim, "owner ada@ops · muted"), (Plain, "ignore")],
             with_lives,
         ),
         ("group_mute", &[(Focus, "Mute Contact"), (Any, "grows"), (Dim, "until: grows, 100 more")], |size| {
