@@ -269,7 +269,7 @@ async fn a_list_comes_in_pages_and_says_what_of_it_did_not_come() {
     // What is not whole says so, and what came is shown.
     for (next, wanted) in [
         (vec![Scripted::Own, Scripted::Answer(500, Vec::new(), "oops".to_owned())], "HTTP 500"),
-        (vec![Scripted::Own, page("?page=2", &[3])], "it names the same page again"),
+        (vec![Scripted::Own, page("?page_size=1000&page=2", &[3])], "it names the same page again"),
         (
             vec![page("https://127.0.0.1/api/v3/next", &[1, 2])],
             "it names the next page in a form that is not known",

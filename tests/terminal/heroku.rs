@@ -83,7 +83,7 @@ impl BesideApi {
             command.env(VARIABLE, key);
         }
         let mut terminal = Terminal::start(command, columns, lines);
-        terminal.wait_for("INVALID_EMAIL_ADDRESS");
+        terminal.wait_for("INVALID_EMAIL");
         terminal
     }
 }
@@ -115,7 +115,7 @@ async fn its_lists_lead_to_rows_and_are_acknowledged_in_the_console() {
     terminal.keys("j\r");
     terminal.wait_for("elsewhere");
     terminal.wait_until("the row of a stranger's table is refused", |screen| {
-        screen.contains("write errors 4") && screen.contains("no mapping")
+        screen.contains("write errors 4") && screen.contains("has no table")
     });
     terminal.keys("g\r");
     terminal.wait_until("the record is open", |screen| {
