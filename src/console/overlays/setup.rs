@@ -280,21 +280,12 @@ impl SetupView {
 
     /// All of it, to be copied.
     fn plain(&self) -> Option<String> {
-        let text = match &self.stage {
-            SetupStage::Refused(refused) => refused.to_string(),
-            _ => self.lines().iter().map(SetupLine::plain).collect::<Vec<_>>().join("\n"),
-        };
-        // Names of others are in it, and a terminal may show it.
-        let lines: Vec<_> = text.lines().map(sanitize).collect();
-        Some(lines.join("\n")).filter(|text| !text.is_empty())
+        let refused = if let SetupStage::Refused(refused) = &self.stage { Some(refused) } else { None };
+        plain(self.lines(), refused)
     }
 
-    /// The first command of the shell in it.
     fn command(&self) -> Option<String> {
-        self.lines().iter().find_map(|line| match line {
-            SetupLine::Command(command) => Some(command.clone()),
-            _ => None,
-        })
+        first_command(self.lines())
     }
 
     fn title(&self) -> String {
@@ -560,4 +551,22 @@ fn table(ctx: &Context, head: &[&'static str], rows: &[Vec<String>], room: usize
     let first = Line::from(Span::styled(joined(&mut head.iter().copied()), ctx.theme.label()));
     let rows = rows.iter().map(|row| Line::from(joined(&mut row.iter().map(String::as_str))));
     std::iter::once(first).chain(rows).collect()
+}
+
+/// What is said, or why nothing is, to be copied. Names of others are in it, and a terminal may show it.
+pub(super) fn plain(lines: &[SetupLine], refused: Option<&ClientError>) -> Option<String> {
+    let text = match refused {
+        Some(refused) => refused.to_string(),
+        None => lines.iter().map(SetupLine::plain).collect::<Vec<_>>().join("\n"),
+    };
+    let lines: Vec<_> = text.lines().map(sanitize).collect();
+    Some(lines.join("\n")).filter(|text| !text.is_empty())
+}
+
+/// The first command of the shell in it.
+pub(super) fn first_command(lines: &[SetupLine]) -> Option<String> {
+    lines.iter().find_map(|line| match line {
+        SetupLine::Command(command) => Some(command.clone()),
+        _ => None,
+    })
 }

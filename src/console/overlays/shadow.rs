@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::setup::{drawn, said};
+use super::setup::{drawn, first_command, plain, said};
 use crate::client::api::ClientError;
 use crate::client::setup::line::SetupLine;
 use crate::client::setup::shadow::{ShadowNews, ShadowOutcome, ShadowPreview};
@@ -21,7 +21,6 @@ use crate::console::effect::Effect;
 use crate::console::outcome::Outcome;
 use crate::console::widgets::cells::count;
 use crate::domain::values::duration::spoken;
-use crate::logs::sanitize::sanitize;
 
 /// Rounds whose lines are kept, the newest.
 const ROUNDS: usize = 500;
@@ -250,20 +249,12 @@ impl ShadowView {
 
     /// All of it, to be copied.
     fn plain(&self) -> Option<String> {
-        let text = match &self.phase {
-            ShadowPhase::Refused(refused) => refused.to_string(),
-            _ => self.lines().iter().map(SetupLine::plain).collect::<Vec<_>>().join("\n"),
-        };
-        let lines: Vec<_> = text.lines().map(sanitize).collect();
-        Some(lines.join("\n")).filter(|text| !text.is_empty())
+        let refused = if let ShadowPhase::Refused(refused) = &self.phase { Some(refused) } else { None };
+        plain(self.lines(), refused)
     }
 
-    /// The first command of the shell in it.
     fn command(&self) -> Option<String> {
-        self.lines().iter().find_map(|line| match line {
-            SetupLine::Command(command) => Some(command.clone()),
-            _ => None,
-        })
+        first_command(self.lines())
     }
 
     fn title(&self) -> String {
